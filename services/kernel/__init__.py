@@ -1,0 +1,1 @@
+"""What every service needs and that names no resource of any of them."""

@@ -1,0 +1,1 @@
+"""Storage on SQLite and PostgreSQL: transactions and the tables that every service has."""

@@ -1,0 +1,1 @@
+"""Change feeds: a log of positions on one side, a follower on the other."""
