@@ -23,8 +23,9 @@ UV_VERSION := 0.13.9
 # buf finds its plugins on the PATH.
 BUF := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/buf
 
+# How a check ends that failed. The sentence has no comma: it would end make's argument.
 define fix
-{ echo; echo "$(1)" >&2; exit 1; }
+{ echo >&2; echo "$(1)" >&2; exit 1; }
 endef
 
 ##@ Start
@@ -91,11 +92,11 @@ lint: setup ## Lint and check the format of Python and of the protos
 
 .PHONY: types
 types: setup ## Check the types
-	@$(BIN)/mypy services cli tests || $(call fix,Fix the types named above; the options stand in pyproject.toml)
+	@$(BIN)/mypy services cli tools tests $(wildcard benchmarks) || $(call fix,Fix the types named above; the options stand in pyproject.toml)
 
 .PHONY: imports
 imports: setup ## Check that imports point one way
-	@$(BIN)/lint-imports || $(call fix,Fix the imports named above; the contracts stand in pyproject.toml)
+	@$(BIN)/lint-imports --no-logo || $(call fix,Fix the imports named above; the contracts stand in pyproject.toml)
 
 .PHONY: test
 test: setup ## Run the whole test suite
@@ -140,7 +141,7 @@ breaking: setup ## Check that the contract breaks no client of the newest releas
 	@tag=$$(git describe --tags --abbrev=0 --match 'v*' 2>/dev/null || true); \
 	if [[ -n "$$tag" ]]; then \
 		$(BUF) breaking protos --against ".git#tag=$$tag,subdir=protos" \
-			|| $(call fix,Keep what $$tag promised: reserve and add, do not change); \
+			|| $(call fix,Keep what $$tag promised: add; and reserve what goes); \
 	elif git rev-parse --quiet --verify HEAD~1:protos >/dev/null; then \
 		echo "No release yet; the difference from the previous commit, for information:"; \
 		$(BUF) breaking protos --against '.git#ref=HEAD~1,subdir=protos' || true; \
