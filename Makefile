@@ -120,9 +120,14 @@ fmt: setup ## Format Python and protos, and fix what the linter can
 	@$(BIN)/ruff format
 	@$(BUF) format --write protos
 
+# Takes the place of the old gen/ only when it is complete: protos that do not compile leave it as
+# it was, and what runs meanwhile does not see it empty.
 .PHONY: gen
 gen: setup ## Generate gen/ from the protos
-	@$(BUF) generate
+	@mkdir -p .cache; scratch=$$(mktemp -d .cache/gen.XXXXXX); trap 'rm -rf "$$scratch"' EXIT; \
+	$(BUF) generate --output "$$scratch"; \
+	if [[ -d gen ]]; then mv gen "$$scratch/previous"; fi; \
+	mv "$$scratch/gen" gen
 
 # Generates into a scratch folder, so that a check changes nothing here.
 .PHONY: gen-check
