@@ -3,11 +3,8 @@
 import os
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
-
-REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def _tool(name: str) -> str:
@@ -40,9 +37,3 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def needs_tool() -> Callable[[str], str]:
     """`needs_tool("grpcurl")` answers the program's path, or skips."""
     return _tool
-
-
-@pytest.fixture(scope="session")
-def repository() -> Path:
-    """The root of the source tree."""
-    return REPOSITORY
