@@ -18,7 +18,7 @@ LOCKS = [("requirements.lock", RUN), ("requirements-dev.lock", DEV)]
 def _entries(lock: str) -> dict[str, tuple[str, int]]:
     """Name to (version, number of hashes)."""
     text = (ROOT / lock).read_text().replace("\\\n", " ")
-    entries = {}
+    entries: dict[str, tuple[str, int]] = {}
     for line in text.splitlines():
         if match := re.match(r"([A-Za-z0-9_.-]+)==(\S+)", line):
             entries[canonicalize_name(match[1])] = (match[2], line.count("--hash=sha256:"))
