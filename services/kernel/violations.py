@@ -1,6 +1,7 @@
 """Collects everything that is wrong with a call, to answer it all at once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 from services.kernel.errors import (
     FailedPrecondition,
@@ -62,6 +63,14 @@ class Violations:
         """Take over the violations of an error that a parser raised."""
         for violation in error.violations:
             self._fields.setdefault(violation, error.metadata)
+
+    @contextmanager
+    def collect(self) -> Iterator[None]:
+        """Take over what a parser raises inside the `with` block, and go on after it."""
+        try:
+            yield
+        except InvalidArgument as error:
+            self.extend(error)
 
     def precondition(
         self,
