@@ -1,0 +1,1 @@
+"""Region stores: the adapters behind `services.replication.content.store`."""
