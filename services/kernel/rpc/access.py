@@ -4,12 +4,17 @@ The kernel names no role and knows no policy: `services.policy` fulfils `AccessC
 """
 
 import enum
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
-NO_CLAIMS: Mapping[str, Any] = MappingProxyType({})
+_NO_CLAIMS: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+def _no_claims() -> Mapping[str, Any]:
+    return _NO_CLAIMS
 
 
 class Kind(enum.Enum):
@@ -27,14 +32,16 @@ class Caller:
 
     `subject` is the immutable object id in `tenant`; `workload` the last segment of the
     SPIFFE id of the certificate. `auxiliary` holds the same caller's identities in other
-    tenants, for calls whose source and target lie in two of them. Claims are never logged.
+    tenants, for calls whose source and target lie in two of them. `expires` is when the token
+    stops proving it, in seconds since 1970. Claims are never logged.
     """
 
     subject: str = ""
     tenant: str = ""
     workload: str = ""
-    claims: Mapping[str, Any] = field(default=NO_CLAIMS, repr=False, compare=False, hash=False)
+    claims: Mapping[str, Any] = field(default_factory=_no_claims, repr=False, compare=False)
     auxiliary: tuple["Caller", ...] = ()
+    expires: float = field(default=math.inf, compare=False)
 
     @property
     def is_workload(self) -> bool:

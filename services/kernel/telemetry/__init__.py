@@ -1,0 +1,1 @@
+"""Traces, histograms and logs; whatever exports them is loaded only when it is configured."""
