@@ -1,0 +1,10 @@
+"""What decides access, used by all three services; it imports the kernel and no service.
+
+model           the entities of the policy's revision log
+matching        action patterns
+scopes          the tree that access is granted on
+actions         what may be asked about
+builtin_roles   what every installation has
+index           one immutable root per revision, made of tree, directory and sharing
+evaluation      the decision algorithm over a root
+"""

@@ -1,0 +1,203 @@
+"""The compiled policy: one immutable root per revision (authorization.md section 3).
+
+A root is replaced, never changed: whoever took a reference decides everything at its
+revision, without a lock, while successors are built and published.
+"""
+
+from collections.abc import Iterable
+from typing import Final, assert_never
+
+from services.kernel.names import parent
+from services.policy.directory import EMPTY_DIRECTORY, Directory, DirectoryEditor
+from services.policy.model import (
+    Change,
+    DenyAssignment,
+    EligibleAssignment,
+    Kind,
+    ManagementGroup,
+    MemberRemoved,
+    Membership,
+    Principal,
+    Removed,
+    RoleAssignment,
+    RoleDefinition,
+    ScopeTombstone,
+    SharingGrant,
+    Subscription,
+    Transaction,
+)
+from services.policy.scopes import Scope
+from services.policy.sharing import NOTHING_SHARED, SharingIndex
+from services.policy.tree import EMPTY_NODE, NodeEditor, ScopeNode
+
+
+class PolicyIndex:
+    """Everything that decides access, as of one revision of one epoch of the log."""
+
+    __slots__ = ("directory", "epoch", "revision", "sharing", "tree")
+
+    def __init__(
+        self,
+        epoch: int,
+        revision: int,
+        tree: ScopeNode,
+        *,
+        directory: Directory,
+        sharing: SharingIndex,
+    ) -> None:
+        self.epoch = epoch
+        self.revision = revision
+        self.tree = tree
+        self.directory = directory
+        self.sharing = sharing
+
+    def apply(self, transaction: Transaction) -> "PolicyIndex":
+        """Answer the root after a transaction; this one stays as it is.
+
+        Raises:
+            ValueError: the transaction is not newer than this root.
+        """
+        if transaction.revision <= self.revision:
+            raise ValueError(f"revision {transaction.revision} is not newer than {self.revision}")
+        editor = IndexEditor(self)
+        editor.apply(transaction.changes, revision=transaction.revision)
+        return editor.freeze(transaction.revision)
+
+    def chain(self, scope: Scope) -> list[ScopeNode]:
+        """Answer the nodes on the scope's chain that hold something, the nearest first."""
+        root = self.tree
+        nodes = [root]
+        for above in reversed(self.directory.above(scope)):
+            held = _find(root, above.steps)
+            if held is not None:
+                nodes.append(held)
+        node = root
+        for step in scope.steps:
+            child = node.children.get(step)
+            if child is None:
+                break
+            node = child
+            nodes.append(node)
+        nodes.reverse()
+        return nodes
+
+
+def _find(root: ScopeNode, steps: tuple[str, ...]) -> ScopeNode | None:
+    node = root
+    for step in steps:
+        child = node.children.get(step)
+        if child is None:
+            return None
+        node = child
+    return node
+
+
+def empty_index(epoch: int = 0, revision: int = 0) -> PolicyIndex:
+    """Answer a root that grants nothing."""
+    return PolicyIndex(
+        epoch, revision, EMPTY_NODE, directory=EMPTY_DIRECTORY, sharing=NOTHING_SHARED
+    )
+
+
+class IndexEditor:
+    """A successor of a root in the making: a transaction's, or a whole snapshot's."""
+
+    def __init__(self, base: PolicyIndex) -> None:
+        self._epoch: Final = base.epoch
+        self._tree = NodeEditor(base.tree)
+        self._directory = DirectoryEditor(base.directory)
+        self._sharing = base.sharing.edit()
+
+    def apply(self, changes: Iterable[Change], *, revision: int) -> None:
+        """Take in changes in their order, as written at `revision`."""
+        for change in changes:
+            self._apply(change, revision)
+
+    def freeze(self, revision: int) -> PolicyIndex:
+        """Answer the finished root."""
+        return PolicyIndex(
+            self._epoch,
+            revision,
+            self._tree.freeze(),
+            directory=self._directory.freeze(),
+            sharing=self._sharing.freeze(),
+        )
+
+    def _apply(self, change: Change, revision: int) -> None:
+        match change:
+            case ScopeTombstone():
+                self._bury(change, revision)
+            case Removed():
+                self._remove(change)
+            case MemberRemoved():
+                self._directory.remove_member(change.group, change.member)
+            case RoleAssignment() | DenyAssignment() | EligibleAssignment() | SharingGrant():
+                self._put_at_scope(change)
+            case _:
+                self._put_into_directory(change)
+
+    def _put_at_scope(
+        self, change: RoleAssignment | DenyAssignment | EligibleAssignment | SharingGrant
+    ) -> None:
+        match change:
+            case RoleAssignment():
+                self._node(change.scope).put_assignment(change)
+            case DenyAssignment():
+                self._node(change.scope).put_deny(change)
+            case EligibleAssignment():
+                self._node(change.scope).put_eligible(change)
+            case SharingGrant():
+                self._node(change.gallery).set_grant(change)
+                self._sharing.put(change)
+            case _:
+                assert_never(change)
+
+    def _put_into_directory(
+        self, change: RoleDefinition | Principal | Membership | ManagementGroup | Subscription
+    ) -> None:
+        match change:
+            case RoleDefinition():
+                self._directory.put_role(change)
+            case Principal():
+                self._directory.put_principal(change)
+            case Membership():
+                self._directory.add_member(change)
+            case ManagementGroup():
+                self._directory.put_management_group(change)
+            case Subscription():
+                self._directory.put_subscription(change)
+            case _:
+                assert_never(change)
+
+    def _remove(self, change: Removed) -> None:
+        name = change.name
+        match change.kind:
+            case Kind.ROLE_ASSIGNMENT:
+                self._node(parent(name)).remove_assignment(name)
+            case Kind.ELIGIBLE_ASSIGNMENT:
+                self._node(parent(name)).remove_eligible(name)
+            case Kind.DENY_ASSIGNMENT:
+                self._node(parent(name)).remove_deny(name)
+            case Kind.SHARING_GRANT:
+                self._node(name).set_grant(None)
+                self._sharing.remove(name)
+            case Kind.ROLE_DEFINITION:
+                self._directory.remove_role(name)
+            case Kind.PRINCIPAL:
+                self._directory.remove_principal(name)
+            case Kind.MANAGEMENT_GROUP:
+                self._directory.remove_management_group(name)
+            case _:
+                assert_never(change.kind)
+
+    def _bury(self, tombstone: ScopeTombstone, revision: int) -> None:
+        # New, it takes everything that stands before it in the log, its own transaction
+        # included; repeated, only what the first one took.
+        before = tombstone.revision
+        if tombstone.revision >= revision:
+            before += 1
+        for grant in self._node(tombstone.scope).sweep(before):
+            self._sharing.remove(grant.gallery)
+
+    def _node(self, scope: str) -> NodeEditor:
+        return self._tree.descend(Scope.parse(scope).steps)
