@@ -1,0 +1,1 @@
+"""An installation on this machine: its data directory, its keys, its processes."""
