@@ -1,0 +1,1 @@
+"""The commands about an installation and about the command itself."""
