@@ -3,6 +3,7 @@
 This is the tenants' shard of the index (authorization.md section 3, The replica).
 """
 
+from collections.abc import Mapping
 from typing import Final
 
 from services.kernel.names import fold
@@ -15,7 +16,7 @@ from services.policy.model import (
     RoleDefinition,
     Subscription,
 )
-from services.policy.persistent_map import PersistentMap
+from services.policy.persistent_map import MapEditor
 from services.policy.scopes import Scope
 
 NOBODY: Final[frozenset[str]] = frozenset()
@@ -40,27 +41,25 @@ class Role:
 class Directory:
     """Roles by id; groups of each member; the chain above each subscription."""
 
-    __slots__ = ("_above", "_closures", "groups_of", "management_groups", "principals", "roles",
+    __slots__ = ("_closures", "groups_of", "management_groups", "principals", "roles",
                  "subscriptions")  # fmt: skip
 
     def __init__(
         self,
-        roles: PersistentMap[Role],
-        subscriptions: PersistentMap[Subscription],
-        management_groups: PersistentMap[ManagementGroup],
+        roles: Mapping[str, Role],
+        subscriptions: Mapping[str, Subscription],
+        management_groups: Mapping[str, ManagementGroup],
         *,
-        principals: PersistentMap[Principal],
-        groups_of: PersistentMap[frozenset[str]],
+        principals: Mapping[str, Principal],
+        groups_of: Mapping[str, frozenset[str]],
     ) -> None:
         self.roles = roles
         self.subscriptions = subscriptions
         self.management_groups = management_groups
         self.principals = principals
         self.groups_of = groups_of
-        # Both are functions of what is above, which never changes: a successor of the
-        # directory starts with empty ones.
+        # A function of what is above, which never changes: a successor starts afresh.
         self._closures: dict[str, frozenset[str]] = {}
-        self._above: dict[str, tuple[Scope, ...]] = {}
 
     def identities(self, caller: str) -> frozenset[str]:
         """Answer the caller and every group they belong to, through other groups too.
@@ -87,22 +86,20 @@ class Directory:
                 return found
         return None
 
-    def above(self, scope: Scope) -> tuple[Scope, ...]:
-        """Answer what is above the steps of a scope, the nearest first, `/` left out.
+    def above(self, scope: Scope) -> tuple[str, ...]:
+        """Answer the keys of what is above the steps of a scope, the nearest first, no `/`.
 
         Above a subscription: its management groups and its tenant. Above a management
         group: its parents, because its own steps hold the tenant. Else nothing.
         """
-        start = scope.subscription or scope.management_group
-        if start is None:
-            return ()
-        known = self._above.get(start)
-        if known is None:
-            known = tuple(map(Scope.parse, self._climb(start)))
-            if len(self._above) >= _MAX_REMEMBERED:
-                self._above.clear()
-            self._above[start] = known
-        return known
+        if scope.subscription is not None:
+            subscription = self.subscriptions.get(scope.subscription)
+            if subscription is None:
+                return ()
+            return (*self._climb(subscription.parent), subscription.tenant)
+        if scope.management_group is not None:
+            return self._climb(scope.management_group)[1:]
+        return ()
 
     def tenant_of(self, scope: Scope) -> str | None:
         """Answer the key of the tenant that the scope belongs to, None where it has none."""
@@ -132,24 +129,16 @@ class Directory:
     def _climb(self, start: str) -> tuple[str, ...]:
         group: str | None = start
         found: list[str] = []
-        subscription = self.subscriptions.get(start)
-        if subscription is not None:
-            group = subscription.parent
-        elif start.startswith("subscriptions/"):
-            return ()
         while group is not None and group not in found:
             found.append(group)
-            parent = self.management_groups.get(group)
-            group = None if parent is None else parent.parent
-        if subscription is not None:
-            return (*found, subscription.tenant)
-        # A management group's own key is among its steps, and so is its tenant.
-        return tuple(found[1:])
+            known = self.management_groups.get(group)
+            group = None if known is None else known.parent
+        return tuple(found)
 
 
 EMPTY_DIRECTORY: Final = Directory(
-    PersistentMap(), PersistentMap(), PersistentMap(), principals=PersistentMap(),
-    groups_of=PersistentMap(),
+    {}, {}, {}, principals={},
+    groups_of={},
 )  # fmt: skip
 
 
@@ -158,11 +147,11 @@ class DirectoryEditor:
 
     def __init__(self, base: Directory) -> None:
         self._base = base
-        self._roles = base.roles.edit()
-        self._subscriptions = base.subscriptions.edit()
-        self._management_groups = base.management_groups.edit()
-        self._principals = base.principals.edit()
-        self._groups_of = base.groups_of.edit()
+        self._roles = MapEditor(base.roles)
+        self._subscriptions = MapEditor(base.subscriptions)
+        self._management_groups = MapEditor(base.management_groups)
+        self._principals = MapEditor(base.principals)
+        self._groups_of = MapEditor(base.groups_of)
 
     def put_role(self, definition: RoleDefinition) -> None:
         """Add or replace a role definition."""

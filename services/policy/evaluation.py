@@ -19,11 +19,10 @@ from services.policy.model import (
     EVERYONE,
     EligibleAssignment,
     Plane,
-    RoleAssignment,
 )
 from services.policy.scopes import Scope, View
 from services.policy.sharing import Coverage
-from services.policy.tree import Deny, ScopeNode
+from services.policy.tree import Deny, Held, ScopeNode
 
 
 class Reason(enum.Enum):
@@ -215,7 +214,7 @@ def _publisher_side(index: PolicyIndex, view: View, consumer_side: Decision) -> 
     )
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Search:
     """Step 4 of the algorithm for one action of one caller."""
 
@@ -231,7 +230,7 @@ class _Search:
         best = Reason.NO_MATCHING_GRANT
         nearest = ""
         for node in chain:
-            for held in self._held(node):
+            for held in node.held_by(self.identities):
                 reason = self._outcome(held)
                 if reason is Reason.ROLE_ASSIGNMENT:
                     return Decision(True, reason, self.index.revision, held.name)
@@ -239,17 +238,7 @@ class _Search:
                     best, nearest = reason, held.name
         return Decision(False, best, self.index.revision, nearest)
 
-    def _held(self, node: ScopeNode) -> list[RoleAssignment | EligibleAssignment]:
-        found: list[RoleAssignment | EligibleAssignment] = []
-        if len(node.assignments):
-            for held in node.assignments.of_any(self.identities):
-                found += held
-        if len(node.eligible):
-            for eligible in node.eligible.of_any(self.identities):
-                found += eligible
-        return found
-
-    def _outcome(self, held: RoleAssignment | EligibleAssignment) -> Reason:
+    def _outcome(self, held: Held) -> Reason:
         role = self.index.directory.roles.get(held.role)
         if role is None or not role.permits(self.action, self.plane):
             return Reason.ACTION_NOT_IN_ROLE

@@ -4,6 +4,7 @@ A root is replaced, never changed: whoever took a reference decides everything a
 revision, without a lock, while successors are built and published.
 """
 
+import gc
 from collections.abc import Iterable
 from typing import Final, assert_never
 
@@ -27,14 +28,14 @@ from services.policy.model import (
     Transaction,
 )
 from services.policy.scopes import Scope
-from services.policy.sharing import NOTHING_SHARED, SharingIndex
+from services.policy.sharing import NOTHING_SHARED, SharingEditor, SharingIndex
 from services.policy.tree import EMPTY_NODE, NodeEditor, ScopeNode
 
 
 class PolicyIndex:
     """Everything that decides access, as of one revision of one epoch of the log."""
 
-    __slots__ = ("directory", "epoch", "revision", "sharing", "tree")
+    __slots__ = ("_levels", "directory", "epoch", "revision", "sharing", "tree")
 
     def __init__(
         self,
@@ -50,6 +51,8 @@ class PolicyIndex:
         self.tree = tree
         self.directory = directory
         self.sharing = sharing
+        # There are never more levels than management groups, twice.
+        self._levels: dict[tuple[str, bool], list[ScopeNode]] = {}
 
     def apply(self, transaction: Transaction) -> "PolicyIndex":
         """Answer the root after a transaction; this one stays as it is.
@@ -65,13 +68,8 @@ class PolicyIndex:
 
     def chain(self, scope: Scope) -> list[ScopeNode]:
         """Answer the nodes on the scope's chain that hold something, the nearest first."""
-        root = self.tree
-        nodes = [root]
-        for above in reversed(self.directory.above(scope)):
-            held = _find(root, above.steps)
-            if held is not None:
-                nodes.append(held)
-        node = root
+        nodes: list[ScopeNode] = []
+        node = self.tree
         for step in scope.steps:
             child = node.children.get(step)
             if child is None:
@@ -79,17 +77,34 @@ class PolicyIndex:
             node = child
             nodes.append(node)
         nodes.reverse()
+        nodes += self._above(scope)
+        nodes.append(self.tree)
         return nodes
 
+    def _above(self, scope: Scope) -> list[ScopeNode]:
+        # All subscriptions of a management group have the same above them.
+        start = scope.management_group
+        if scope.subscription is not None:
+            subscription = self.directory.subscriptions.get(scope.subscription)
+            start = None if subscription is None else subscription.parent
+        if start is None:
+            return []
+        level = (start, scope.subscription is None)
+        known = self._levels.get(level)
+        if known is None:
+            found = (self._find(Scope.parse(key)) for key in self.directory.above(scope))
+            known = [node for node in found if node is not None]
+            self._levels[level] = known
+        return known
 
-def _find(root: ScopeNode, steps: tuple[str, ...]) -> ScopeNode | None:
-    node = root
-    for step in steps:
-        child = node.children.get(step)
-        if child is None:
-            return None
-        node = child
-    return node
+    def _find(self, scope: Scope) -> ScopeNode | None:
+        node = self.tree
+        for step in scope.steps:
+            child = node.children.get(step)
+            if child is None:
+                return None
+            node = child
+        return node
 
 
 def empty_index(epoch: int = 0, revision: int = 0) -> PolicyIndex:
@@ -99,6 +114,28 @@ def empty_index(epoch: int = 0, revision: int = 0) -> PolicyIndex:
     )
 
 
+def load_index(epoch: int, revision: int, changes: Iterable[Change]) -> PolicyIndex:
+    """Build a root from a snapshot, and keep the garbage collector away from it.
+
+    A full collection over a million assignments stops the process for most of a second
+    (authorization.md 0.7); they live as long as the process, so they are frozen instead.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        editor = IndexEditor(empty_index(epoch))
+        editor.apply(changes, revision=revision)
+        index = editor.freeze(revision)
+        del editor
+        gc.unfreeze()
+        gc.collect()
+        gc.freeze()
+    finally:
+        if was_enabled:
+            gc.enable()
+    return index
+
+
 class IndexEditor:
     """A successor of a root in the making: a transaction's, or a whole snapshot's."""
 
@@ -106,7 +143,7 @@ class IndexEditor:
         self._epoch: Final = base.epoch
         self._tree = NodeEditor(base.tree)
         self._directory = DirectoryEditor(base.directory)
-        self._sharing = base.sharing.edit()
+        self._sharing = SharingEditor(base.sharing)
 
     def apply(self, changes: Iterable[Change], *, revision: int) -> None:
         """Take in changes in their order, as written at `revision`."""
@@ -140,12 +177,10 @@ class IndexEditor:
         self, change: RoleAssignment | DenyAssignment | EligibleAssignment | SharingGrant
     ) -> None:
         match change:
-            case RoleAssignment():
-                self._node(change.scope).put_assignment(change)
+            case RoleAssignment() | EligibleAssignment():
+                self._node(change.scope).put(change)
             case DenyAssignment():
                 self._node(change.scope).put_deny(change)
-            case EligibleAssignment():
-                self._node(change.scope).put_eligible(change)
             case SharingGrant():
                 self._node(change.gallery).set_grant(change)
                 self._sharing.put(change)
@@ -172,10 +207,8 @@ class IndexEditor:
     def _remove(self, change: Removed) -> None:
         name = change.name
         match change.kind:
-            case Kind.ROLE_ASSIGNMENT:
-                self._node(parent(name)).remove_assignment(name)
-            case Kind.ELIGIBLE_ASSIGNMENT:
-                self._node(parent(name)).remove_eligible(name)
+            case Kind.ROLE_ASSIGNMENT | Kind.ELIGIBLE_ASSIGNMENT:
+                self._node(parent(name)).remove(name)
             case Kind.DENY_ASSIGNMENT:
                 self._node(parent(name)).remove_deny(name)
             case Kind.SHARING_GRANT:

@@ -14,6 +14,11 @@ from services.kernel.errors import InvalidName
 from services.kernel.names import MAX_NAME_LENGTH, ROOT, id_problem, key
 
 _COLLECTION = re.compile(r"[A-Za-z][A-Za-z0-9]*")
+#: Ids of ordinary characters, so that most scopes are accepted by one match; what is left
+#: is looked at id by id.
+_PAIR = r"[a-z][a-z0-9]*/[a-z0-9][a-z0-9._-]*"
+_ORDINARY = re.compile(rf"{_PAIR}(?:/{_PAIR})*")
+_STEP = re.compile(r"[^/]+/[^/]+")
 
 
 class ViewKind(enum.Enum):
@@ -80,22 +85,29 @@ def _parse(text: str) -> Scope:
         return ROOT_SCOPE
     if len(text) > MAX_NAME_LENGTH:
         raise InvalidName(text, f"a scope has at most {MAX_NAME_LENGTH} characters")
+    canonical = key(text)
+    if _ORDINARY.fullmatch(canonical) is None:
+        _refuse_if_odd(text)
+    steps = tuple(_STEP.findall(canonical))
+    return Scope(canonical, steps, _view(steps))
+
+
+def _refuse_if_odd(text: str) -> None:
     parts = text.split("/")
     if len(parts) % 2 or not all(map(_COLLECTION.fullmatch, parts[::2])):
         raise InvalidName(text, "a scope is '/' or collections and ids in turn, slashes between")
     for part in parts[1::2]:
         if problem := id_problem(part):
             raise InvalidName(text, problem)
-    canonical = key(text)
-    folded = canonical.split("/")
-    steps = tuple(map("/".join, zip(folded[::2], folded[1::2], strict=True)))
-    return Scope(canonical, steps, _view(folded))
 
 
-def _view(folded: list[str]) -> View | None:
-    if len(folded) < 6 or folded[0] != "subscriptions" or folded[2] != "locations":
+def _view(steps: tuple[str, ...]) -> View | None:
+    if len(steps) < 3 or not steps[1].startswith("locations/"):
         return None
+    if not steps[0].startswith("subscriptions/"):
+        return None
+    collection, _, name = steps[2].partition("/")
     for kind in ViewKind:
-        if folded[4] == kind.value:
-            return View(kind, folded[5], f"subscriptions/{folded[1]}")
+        if collection == kind.value:
+            return View(kind, name, steps[0])
     return None

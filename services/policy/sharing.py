@@ -6,11 +6,11 @@ is the second side.
 """
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Final, assert_never
 
 from services.policy.model import SharingGrant, SharingMode, Subscription
-from services.policy.persistent_map import MapEditor, PersistentMap
+from services.policy.persistent_map import MapEditor
 from services.policy.scopes import Scope, View, ViewKind
 
 NO_GALLERIES: Final[frozenset[str]] = frozenset()
@@ -51,12 +51,12 @@ class SharingIndex:
 
     def __init__(
         self,
-        by_gallery: PersistentMap[SharingGrant],
-        by_shared_id: PersistentMap[frozenset[str]],
-        by_public_name: PersistentMap[frozenset[str]],
+        by_gallery: Mapping[str, SharingGrant],
+        by_shared_id: Mapping[str, frozenset[str]],
+        by_public_name: Mapping[str, frozenset[str]],
         *,
-        by_alias: PersistentMap[frozenset[str]],
-        by_consumer: PersistentMap[frozenset[str]],
+        by_alias: Mapping[str, frozenset[str]],
+        by_consumer: Mapping[str, frozenset[str]],
     ) -> None:
         self.by_gallery = by_gallery
         self.by_shared_id = by_shared_id
@@ -114,21 +114,17 @@ class SharingIndex:
         )
         return tuple(sorted(found, key=lambda grant: grant.public_name))
 
-    def edit(self) -> "SharingEditor":
-        """Start a successor."""
-        return SharingEditor(self)
-
 
 class SharingEditor:
     """A successor of the sharing index in the making."""
 
     def __init__(self, base: SharingIndex) -> None:
         self._base = base
-        self._by_gallery = base.by_gallery.edit()
-        self._by_shared_id = base.by_shared_id.edit()
-        self._by_public_name = base.by_public_name.edit()
-        self._by_alias = base.by_alias.edit()
-        self._by_consumer = base.by_consumer.edit()
+        self._by_gallery = MapEditor(base.by_gallery)
+        self._by_shared_id = MapEditor(base.by_shared_id)
+        self._by_public_name = MapEditor(base.by_public_name)
+        self._by_alias = MapEditor(base.by_alias)
+        self._by_consumer = MapEditor(base.by_consumer)
 
     def put(self, grant: SharingGrant) -> None:
         """Replace whatever the gallery had opened before."""
@@ -183,6 +179,6 @@ def _id(step: str) -> str:
 
 
 NOTHING_SHARED: Final = SharingIndex(
-    PersistentMap(), PersistentMap(), PersistentMap(), by_alias=PersistentMap(),
-    by_consumer=PersistentMap(),
+    {}, {}, {}, by_alias={},
+    by_consumer={},
 )  # fmt: skip

@@ -5,8 +5,8 @@ or a grant. The children of the root are the shards: one per subscription and on
 tenant, reached without copying the others.
 """
 
-from collections.abc import Iterator
-from typing import Final, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import Final
 
 from services.policy.matching import PermissionMatcher
 from services.policy.model import (
@@ -15,9 +15,12 @@ from services.policy.model import (
     RoleAssignment,
     SharingGrant,
 )
-from services.policy.persistent_map import MapEditor, PersistentMap
+from services.policy.persistent_map import MapEditor
 
-Held = TypeVar("Held", bound=RoleAssignment | EligibleAssignment)
+Held = RoleAssignment | EligibleAssignment
+
+#: Above this, who holds something at a scope is looked up and not looked through.
+_MANY: Final = 16
 
 
 class Deny:
@@ -31,54 +34,56 @@ class Deny:
 
 
 class ScopeNode:
-    """What one scope holds, assignments by principal, and the scopes below it."""
+    """What one scope holds, and the nodes of the scopes below it. Never changed."""
 
-    __slots__ = ("assignments", "children", "denies", "eligible", "grant")
+    __slots__ = ("_by_principal", "children", "denies", "grant", "held")
 
     def __init__(
         self,
-        children: "PersistentMap[ScopeNode]",
-        assignments: PersistentMap[tuple[RoleAssignment, ...]],
-        *,
-        eligible: PersistentMap[tuple[EligibleAssignment, ...]],
+        children: "Mapping[str, ScopeNode]",
+        held: tuple[Held, ...],
         denies: tuple[Deny, ...],
         grant: SharingGrant | None,
     ) -> None:
         self.children = children
-        self.assignments = assignments
-        self.eligible = eligible
+        self.held = held
         self.denies = denies
         self.grant = grant
+        self._by_principal = _by_principal(held) if len(held) > _MANY else None
+
+    def held_by(self, identities: frozenset[str]) -> list[Held]:
+        """Answer what any of `identities` holds here: work bounded by their number."""
+        if self._by_principal is None:
+            return [one for one in self.held if one.principal in identities]
+        found: list[Held] = []
+        for principal in identities:
+            found += self._by_principal.get(principal, ())
+        return found
 
     def is_empty(self) -> bool:
         """Whether nothing is held here or below."""
-        return not (
-            len(self.children)
-            or len(self.assignments)
-            or len(self.eligible)
-            or self.denies
-            or self.grant
-        )
+        return not (self.children or self.held or self.denies or self.grant)
 
 
-NO_CHILDREN: Final[PersistentMap[ScopeNode]] = PersistentMap()
-NO_ASSIGNMENTS: Final[PersistentMap[tuple[RoleAssignment, ...]]] = PersistentMap()
-NO_ELIGIBLE: Final[PersistentMap[tuple[EligibleAssignment, ...]]] = PersistentMap()
-EMPTY_NODE: Final = ScopeNode(
-    NO_CHILDREN, NO_ASSIGNMENTS, eligible=NO_ELIGIBLE, denies=(), grant=None
-)
+EMPTY_NODE: Final = ScopeNode({}, (), (), None)
+
+
+def _by_principal(held: tuple[Held, ...]) -> dict[str, tuple[Held, ...]]:
+    grouped: dict[str, tuple[Held, ...]] = {}
+    for one in held:
+        grouped[one.principal] = (*grouped.get(one.principal, ()), one)
+    return grouped
 
 
 class NodeEditor:
     """A successor of one node in the making; only what is opened is copied."""
 
-    __slots__ = ("_assignments", "_base", "_denies", "_eligible", "_grant", "_opened")
+    __slots__ = ("_base", "_denies", "_grant", "_held", "_opened")
 
     def __init__(self, base: ScopeNode) -> None:
         self._base = base
         self._opened: dict[str, NodeEditor] = {}
-        self._assignments: MapEditor[tuple[RoleAssignment, ...]] | None = None
-        self._eligible: MapEditor[tuple[EligibleAssignment, ...]] | None = None
+        self._held: dict[str, Held] | None = None
         self._denies: tuple[Deny, ...] = base.denies
         self._grant = base.grant
 
@@ -88,29 +93,21 @@ class NodeEditor:
         for step in steps:
             opened = node._opened.get(step)
             if opened is None:
-                opened = NodeEditor(node._base.children.get(step) or EMPTY_NODE)
+                opened = NodeEditor(node._base.children.get(step, EMPTY_NODE))
                 node._opened[step] = opened
             node = opened
         return node
 
-    def put_assignment(self, assignment: RoleAssignment) -> None:
-        """Add or replace; the principal of an assignment never changes (case 78)."""
-        _put(self._open_assignments(), assignment)
+    def put(self, held: Held) -> None:
+        """Add or replace a role or eligible assignment."""
+        self._open_held()[held.name] = held
 
-    def remove_assignment(self, name: str) -> None:
-        """Remove the assignment of this name, if there is one."""
-        _remove(self._open_assignments(), name)
-
-    def put_eligible(self, assignment: EligibleAssignment) -> None:
-        """Add or replace, activations included."""
-        _put(self._open_eligible(), assignment)
-
-    def remove_eligible(self, name: str) -> None:
-        """Remove the eligible assignment of this name, if there is one."""
-        _remove(self._open_eligible(), name)
+    def remove(self, name: str) -> None:
+        """Remove the role or eligible assignment of this name, if there is one."""
+        self._open_held().pop(name, None)
 
     def put_deny(self, deny: DenyAssignment) -> None:
-        """Add or replace."""
+        """Add or replace a deny assignment."""
         self.remove_deny(deny.name)
         self._denies = (*self._denies, Deny(deny))
 
@@ -127,8 +124,8 @@ class NodeEditor:
 
         Nothing happens unless the iterator is exhausted.
         """
-        _sweep(self._open_assignments(), before)
-        _sweep(self._open_eligible(), before)
+        kept = {name: one for name, one in self._open_held().items() if one.revision >= before}
+        self._held = kept
         self._denies = tuple(deny for deny in self._denies if deny.assignment.revision >= before)
         if self._grant is not None and self._grant.revision < before:
             yield self._grant
@@ -142,55 +139,18 @@ class NodeEditor:
         """Answer the successor, with no empty node left in it."""
         children = self._base.children
         if self._opened:
-            editor = children.edit()
+            editor = MapEditor(children)
             for step, opened in self._opened.items():
                 frozen = opened.freeze()
-                if not frozen.is_empty():
-                    editor.set(step, frozen)
-                else:
+                if frozen.is_empty():
                     editor.pop(step)
+                else:
+                    editor.set(step, frozen)
             children = editor.freeze()
-        return ScopeNode(
-            children,
-            self._base.assignments if self._assignments is None else self._assignments.freeze(),
-            eligible=self._base.eligible if self._eligible is None else self._eligible.freeze(),
-            denies=self._denies,
-            grant=self._grant,
-        )
+        held = self._base.held if self._held is None else tuple(self._held.values())
+        return ScopeNode(children, held, self._denies, self._grant)
 
-    def _open_assignments(self) -> MapEditor[tuple[RoleAssignment, ...]]:
-        if self._assignments is None:
-            self._assignments = self._base.assignments.edit()
-        return self._assignments
-
-    def _open_eligible(self) -> MapEditor[tuple[EligibleAssignment, ...]]:
-        if self._eligible is None:
-            self._eligible = self._base.eligible.edit()
-        return self._eligible
-
-
-def _put(editor: MapEditor[tuple[Held, ...]], held: Held) -> None:
-    before = editor.get(held.principal) or ()
-    kept = tuple(one for one in before if one.name != held.name)
-    editor.set(held.principal, (*kept, held))
-
-
-def _remove(editor: MapEditor[tuple[Held, ...]], name: str) -> None:
-    # The name does not hold the principal. A scope has few holders, removals are rare.
-    for principal in list(editor):
-        held = editor.get(principal) or ()
-        if any(one.name == name for one in held):
-            _keep(editor, principal, tuple(one for one in held if one.name != name))
-
-
-def _sweep(editor: MapEditor[tuple[Held, ...]], before: int) -> None:
-    for principal in list(editor):
-        held = editor.get(principal) or ()
-        _keep(editor, principal, tuple(one for one in held if one.revision >= before))
-
-
-def _keep(editor: MapEditor[tuple[Held, ...]], principal: str, kept: tuple[Held, ...]) -> None:
-    if not kept:
-        editor.pop(principal)
-    elif kept != editor.get(principal):
-        editor.set(principal, kept)
+    def _open_held(self) -> dict[str, Held]:
+        if self._held is None:
+            self._held = {one.name: one for one in self._base.held}
+        return self._held
