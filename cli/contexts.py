@@ -99,8 +99,8 @@ class Contexts:
 
 
 def path(environ: Mapping[str, str] = os.environ) -> Path:
-    """Where the contexts are kept: `$STOA_CONFIG`, or stoa/contexts.toml of the user's config."""
-    given = environ.get("STOA_CONFIG")
+    """Where the contexts are kept: `$STOA_CONTEXTS`, or stoa/contexts.toml of the user's config."""
+    given = environ.get("STOA_CONTEXTS")
     if given:
         return Path(given)
     home = environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")

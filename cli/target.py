@@ -29,6 +29,8 @@ class Target:
     token: Callable[[], str]
     ca_file: str = ""
     subscription: str = ""
+    # The data directory, where the installation is on this machine.
+    data: Path | None = None
 
     def endpoint(self, service: str) -> str:
         """Where a service's clients reach it.
@@ -51,8 +53,8 @@ def resolve(
 ) -> Target:
     """Find the target of a command.
 
-    `name` and `token_file` are what the command line says. STOA_CONTEXT, STOA_CATALOG,
-    STOA_REPLICATION, STOA_AUTHZ, STOA_CA_FILE, STOA_TOKEN, STOA_TOKEN_FILE and
+    `name` and `token_file` are what the command line says. STOA_CONTEXT, STOA_ENDPOINT_CATALOG,
+    STOA_ENDPOINT_REPLICATION, STOA_ENDPOINT_AUTHZ, STOA_CA_FILE, STOA_TOKEN, STOA_TOKEN_FILE and
     STOA_SUBSCRIPTION stand before what the context says.
 
     Raises:
@@ -69,6 +71,7 @@ def resolve(
         token=_token_source(environ, token_file) or of_context.token,
         ca_file=environ.get("STOA_CA_FILE") or of_context.ca_file,
         subscription=environ.get("STOA_SUBSCRIPTION") or of_context.subscription,
+        data=None if given else of_context.data,
     )
 
 
@@ -91,6 +94,7 @@ def of_installation(data: Path, *, name: str = contexts.LOCAL) -> Target:
         token=token,
         ca_file=client.ca_file,
         subscription=client.subscription,
+        data=data,
     )
 
 
@@ -164,4 +168,4 @@ def _run(command: str) -> str:
 
 
 def _variable(service: str) -> str:
-    return f"STOA_{service.upper()}"
+    return f"STOA_ENDPOINT_{service.upper()}"
