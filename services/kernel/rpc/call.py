@@ -10,7 +10,7 @@ from services.kernel.names import Name
 from services.kernel.rpc.access import Access, AccessControl, Caller, Kind
 from services.kernel.rpc.identity import CONSISTENCY_TOKEN
 from services.kernel.rpc.method_policy import MethodPolicy
-from services.kernel.rpc.stopping import Stopping
+from services.kernel.stopping import Stop
 from services.kernel.telemetry.trace import Trace
 from services.kernel.violations import Violations
 
@@ -32,6 +32,7 @@ class Call:
         "_access",
         "_control",
         "_ended",
+        "_gone",
         "_is_active",
         "_trailing",
         "caller",
@@ -50,7 +51,7 @@ class Call:
         self,
         policy: MethodPolicy,
         control: AccessControl,
-        stopping: Stopping,
+        stopping: Stop,
         trace: Trace,
         *,
         deadline: float = math.inf,
@@ -71,6 +72,7 @@ class Call:
         self._is_active: Final = is_active
         self._access: Access | None = None
         self._ended: StoaError | None = None
+        self._gone = False
         self._trailing: list[tuple[str, str]] = []
 
     @property
@@ -90,13 +92,21 @@ class Call:
             self._access = _Recording(begun) if self.policy.kind is Kind.STREAM else begun
         return self._access
 
+    def grant(self) -> None:
+        """Let a service do everything in this call: the contract lists it for the method."""
+        self._access = _Granted(self._control.revision)
+
     def time_remaining(self) -> float:
         """Answer the seconds left, 0 when there are none."""
         return max(0.0, self.deadline - time.monotonic())
 
     def is_active(self) -> bool:
         """Whether anybody still waits for the answer."""
-        return self._is_active() and time.monotonic() < self.deadline
+        return not self._gone and self._is_active() and time.monotonic() < self.deadline
+
+    def abandon(self) -> None:
+        """Record that nobody waits any more, where the transport cannot be asked."""
+        self._gone = True
 
     def check(self) -> None:
         """Stop work that nobody waits for.
@@ -110,7 +120,7 @@ class Call:
             raise self._ended
         if time.monotonic() >= self.deadline:
             raise DeadlineExceeded("the deadline of the call passed")
-        if not self._is_active():
+        if self._gone or not self._is_active():
             raise Cancelled("the caller cancelled the call")
 
     def send_consistency_token(self, token: str) -> None:
@@ -145,7 +155,7 @@ class Call:
         if now >= self.caller.expires:
             raise Unauthenticated("the token is expired")
         before = self._access
-        self.revision_checked = self._control.revision
+        revision = self._control.revision
         if isinstance(before, _Recording):
             fresh = _Recording(
                 self._control.begin(self.caller, self.policy.kind, self.deadline, "")
@@ -153,6 +163,25 @@ class Call:
             for demands in tuple(before.demands):
                 fresh.demand(demands)
             self._access = fresh
+        self.revision_checked = revision
+
+
+class _Granted:
+    """Access of a service to a method that the contract opens to it."""
+
+    __slots__ = ("revision",)
+
+    def __init__(self, revision: int) -> None:
+        self.revision: Final = revision
+
+    def require(self, action: str, scope: str) -> None:
+        pass
+
+    def allowed(self, action: str, scope: str) -> bool:
+        return True
+
+    def require_all(self, demands: Sequence[tuple[str, str, str]]) -> None:
+        pass
 
 
 class _Recording:

@@ -24,6 +24,11 @@ _SPIFFE_ID: Final = "peer_spiffe_id"
 PeerContext = Callable[[], Mapping[str, Iterable[bytes]]]
 
 
+def no_peer() -> Mapping[str, Iterable[bytes]]:
+    """Answer what is known of a peer whom nobody asks about."""
+    return {}
+
+
 class Sent:
     """What a call's metadata says that we look at; everything else is ignored."""
 
@@ -53,7 +58,11 @@ class Sent:
 
 
 class Authenticator(Protocol):
-    """Answers who calls, or refuses."""
+    """Answers who calls, or refuses; `uses_peer` says whether the certificate matters."""
+
+    @property
+    def uses_peer(self) -> bool:
+        """Whether `authenticate` looks at the peer."""
 
     def authenticate(self, sent: Sent, peer: PeerContext) -> Caller:
         """Answer the caller.
@@ -66,6 +75,8 @@ class Authenticator(Protocol):
 
 class BearerAuthenticator:
     """Callers of a client listener prove themselves with tokens."""
+
+    uses_peer: Final = False
 
     def __init__(self, verifier: TokenVerifier) -> None:
         self._verifier: Final = verifier
@@ -89,6 +100,8 @@ class WorkloadAuthenticator:
     A token there is ignored: a service never speaks with a user's identity, it says in the
     request for whom it acts.
     """
+
+    uses_peer: Final = True
 
     def __init__(self, trust_domain: str) -> None:
         self._prefix: Final = f"spiffe://{trust_domain}/svc/".encode()

@@ -12,7 +12,7 @@ from services.kernel.rpc.identity import Authenticator, WorkloadAuthenticator
 from services.kernel.rpc.path import Front
 from services.kernel.rpc.pools import PoolSizes
 from services.kernel.rpc.registry import Audience
-from services.kernel.rpc.stopping import Stopping
+from services.kernel.stopping import Stop
 from services.kernel.telemetry.telemetry import Telemetry
 
 MAX_MESSAGE: Final = 4 * 1024 * 1024
@@ -104,6 +104,22 @@ def credentials(audience: Audience, listen: Listen) -> grpc.ServerCredentials | 
     return None
 
 
+def bind(server: Any, audience: Audience, listen: Listen) -> int:
+    """Bind a listener of either server; answer its port.
+
+    Raises:
+        InsecureListener: see `credentials`.
+        RuntimeError: the address cannot be bound.
+    """
+    secure = credentials(audience, listen)
+    port: int = (
+        server.add_insecure_port(listen.address)
+        if secure is None
+        else server.add_secure_port(listen.address, secure)
+    )
+    return port
+
+
 @dataclass(frozen=True, slots=True)
 class Guards:
     """What decides about callers: users on the client listener, what anybody may do."""
@@ -116,7 +132,7 @@ class Guards:
         audience: Audience,
         settings: ServerSettings,
         telemetry: Telemetry,
-        stopping: Stopping,
+        stopping: Stop,
     ) -> Front:
         """Build what the methods of a listener share."""
         authenticators: Mapping[Audience, Authenticator] = {

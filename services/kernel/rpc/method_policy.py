@@ -137,8 +137,8 @@ def _check(sent: pb.MethodPolicy, method: MethodDescriptor) -> None:
         raise _Inconsistent("has no kind")
     if bool(sent.action) != (sent.rule == pb.ACCESS_RULE_ACTION):
         raise _Inconsistent("`action` is set exactly where the rule is ACCESS_RULE_ACTION")
-    if bool(sent.workloads) != (sent.rule == pb.ACCESS_RULE_WORKLOAD):
-        raise _Inconsistent("`workloads` is set exactly where the rule is ACCESS_RULE_WORKLOAD")
+    if sent.rule == pb.ACCESS_RULE_WORKLOAD and not sent.workloads:
+        raise _Inconsistent("ACCESS_RULE_WORKLOAD names its callers in `workloads`")
     if sent.rule == pb.ACCESS_RULE_BY_NAME and not sent.further_actions:
         raise _Inconsistent("ACCESS_RULE_BY_NAME names its actions in `further_actions`")
     if method.server_streaming and sent.kind != pb.METHOD_KIND_STREAM:

@@ -25,6 +25,7 @@ from services.kernel.errors import (
     PermissionDenied,
     ResourceExhausted,
     StoaError,
+    Unavailable,
     Unimplemented,
 )
 from services.kernel.ids import new_uid
@@ -35,7 +36,7 @@ from services.kernel.rpc.identity import MAX_CONSISTENCY_TOKEN, Authenticator, P
 from services.kernel.rpc.method_policy import MethodPolicy, Rule
 from services.kernel.rpc.remote import translated
 from services.kernel.rpc.status import DETAILS_KEY, GRPC_CODES, to_status
-from services.kernel.rpc.stopping import Stopping
+from services.kernel.stopping import Stop
 from services.kernel.telemetry import logs, trace, tracer
 from services.kernel.telemetry.telemetry import Telemetry
 from services.kernel.telemetry.tracer import SpanKind
@@ -60,7 +61,7 @@ class Front:
     authenticator: Authenticator
     control: AccessControl
     telemetry: Telemetry
-    stopping: Stopping
+    stopping: Stop
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,13 +106,14 @@ class Path:
             self._attributes,
             method=self.method,
         )
+        begun.deadline = time.monotonic() + limit
         trace.enter(begun)
         call = Call(
             self.policy,
             self.front.control,
             self.front.stopping,
             begun,
-            deadline=time.monotonic() + limit,
+            deadline=begun.deadline,
             consistency_token=sent.consistency_token,
             is_active=is_active,
         )
@@ -130,8 +132,18 @@ class Path:
             raise InvalidArgument("the consistency token is too long")
         call.caller = self.front.authenticator.authenticate(sent, peer)
         call.trace.caller = call.caller.id
-        if self.policy.rule is Rule.WORKLOAD and call.caller.workload not in self.policy.workloads:
-            raise PermissionDenied.of(self.policy.path, names.ROOT)
+        if call.caller.is_workload:
+            self._admit_workload(call)
+
+    def _admit_workload(self, call: Call) -> None:
+        """Let a service in where the contract lists it, and ask it for no action there.
+
+        Where it does not, what is everybody's is also a service's, and nothing else.
+        """
+        if call.caller.workload in self.policy.workloads:
+            call.grant()
+        elif self.policy.rule is not Rule.OWN:
+            raise PermissionDenied.of(self.policy.action or self.policy.path, names.ROOT)
 
     def parse(self, raw: bytes) -> Message:
         """Read the request.
@@ -229,6 +241,13 @@ def too_many(kind: Kind) -> ResourceExhausted:
         reason="TOO_MANY_REQUESTS",
         metadata={"kind": kind.value},
         retry_after=0.2,
+    )
+
+
+def shutting_down() -> Unavailable:
+    """Build the answer to what a server that goes down cannot finish."""
+    return Unavailable(
+        "the server is going down; call again", reason="SHUTTING_DOWN", retry_after=0.5
     )
 
 

@@ -31,11 +31,21 @@ def _default_sizes() -> dict[Kind, PoolSize]:
     }
 
 
+def _aio_sizes() -> dict[Kind, PoolSize]:
+    # A stream holds no thread while it waits for its client, so streams share them.
+    return _default_sizes() | {Kind.STREAM: PoolSize(16, 100_000)}
+
+
 @dataclass(frozen=True, slots=True)
 class PoolSizes:
     """The sizes of a server's pools."""
 
     sizes: Mapping[Kind, PoolSize] = field(default_factory=_default_sizes)
+
+    @classmethod
+    def aio(cls) -> "PoolSizes":
+        """Answer the sizes for an aio server."""
+        return cls(_aio_sizes())
 
 
 class BoundedPool(ThreadPoolExecutor):

@@ -70,7 +70,7 @@ def _patterns(field: FieldDescriptor, file: FileDescriptor) -> list[str] | None:
     last collection and id (AIP-4231).
     """
     reference = field.GetOptions().Extensions[resource_pb2.resource_reference]
-    type_name = reference.type or reference.child_type
+    type_name = reference.type or reference.child_type or _own_type(field)
     if not type_name:
         raise UnknownScope(f"{field.full_name} has no google.api.resource_reference")
     if type_name == ANY_TYPE:
@@ -86,6 +86,15 @@ def _patterns(field: FieldDescriptor, file: FileDescriptor) -> list[str] | None:
     if reference.child_type:
         found = ["/".join(pattern.split("/")[:-2]) for pattern in found]
     return list(dict.fromkeys(found))
+
+
+def _own_type(field: FieldDescriptor) -> str:
+    """Answer the type of the resource whose own name the field is, empty for any other field."""
+    if field.containing_type is None:
+        return ""
+    resource = field.containing_type.GetOptions().Extensions[resource_pb2.resource]
+    own: str = resource.type if field.name == (resource.name_field or "name") else ""
+    return own
 
 
 def _resources(file: FileDescriptor, seen: set[str]) -> Iterator[Any]:

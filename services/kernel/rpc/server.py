@@ -11,12 +11,12 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from services.kernel.rpc import reflection
-from services.kernel.rpc.listeners import Guards, ServerSettings, credentials
+from services.kernel.rpc.listeners import Guards, ServerSettings, bind
 from services.kernel.rpc.overdue import Overdue
 from services.kernel.rpc.pools import Pools
 from services.kernel.rpc.registry import Audience, Registry
-from services.kernel.rpc.stopping import Stopping
 from services.kernel.rpc.sync_handlers import SyncHandlers
+from services.kernel.stopping import Stop
 from services.kernel.telemetry.telemetry import Telemetry
 
 _LOG = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class Server:
         self, settings: ServerSettings, guards: Guards, telemetry: Telemetry | None = None
     ) -> None:
         self.settings: Final = settings
-        self.stopping: Final = Stopping()
+        self.stopping: Final = Stop()
         self.telemetry: Final = telemetry or Telemetry()
         self._guards: Final = guards
         self._registry: Final = Registry()
@@ -75,12 +75,7 @@ class Server:
                     reflection.sync_handlers(services, self._describing)
                 )
             server.add_generic_rpc_handlers((handlers,))
-            secure = credentials(audience, listen)
-            self.ports[audience] = (
-                server.add_secure_port(listen.address, secure)
-                if secure is not None
-                else server.add_insecure_port(listen.address)
-            )
+            self.ports[audience] = bind(server, audience, listen)
             self._servers.append(server)
             self._handlers.append(handlers)
         for server in self._servers:
@@ -96,7 +91,7 @@ class Server:
         self._health.enter_graceful_shutdown()
         if self.settings.drain_delay:
             threading.Event().wait(self.settings.drain_delay)
-        self.stopping.begin()
+        self.stopping.set()
         for stopped in [server.stop(self.settings.grace) for server in self._servers]:
             stopped.wait()
         self._pools.close()

@@ -18,10 +18,9 @@ from services.kernel.rpc import validation
 from services.kernel.rpc.call import Call
 from services.kernel.rpc.identity import Sent
 from services.kernel.rpc.overdue import Overdue
-from services.kernel.rpc.path import Path, lacking, serialized, too_many
+from services.kernel.rpc.path import Path, lacking, serialized, shutting_down, too_many
 from services.kernel.rpc.pools import Pools
 from services.kernel.rpc.status import DETAILS_KEY, GRPC_CODES, to_status
-from services.kernel.rpc.stopping import shutting_down
 from services.kernel.violations import Violations
 
 Behaviour = Callable[[Any, Call], Any]

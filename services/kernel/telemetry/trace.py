@@ -3,6 +3,7 @@
 Costs nothing until somebody looks: an id is drawn only when it is sent or logged.
 """
 
+import math
 import re
 import secrets
 from collections.abc import Iterator
@@ -50,10 +51,11 @@ class Trace:
     """The trace of one call or one step of a worker, with what its log lines name.
 
     `span` is the recording span, if the head decided to record. `caller` is hashed before it
-    is logged.
+    is logged. `deadline` is when the work must be done, in seconds of `time.monotonic`; calls
+    to other services get no more than what is left.
     """
 
-    __slots__ = ("_context", "caller", "method", "span")
+    __slots__ = ("_context", "caller", "deadline", "method", "span")
 
     def __init__(
         self, context: TraceContext | None = None, *, span: Any = None, method: str = ""
@@ -62,6 +64,7 @@ class Trace:
         self.span: Final = span
         self.method: Final = method
         self.caller = ""
+        self.deadline = math.inf
 
     @property
     def context(self) -> TraceContext:

@@ -87,6 +87,7 @@ class Tracer:
         )
         if running is not None:
             begun.caller = running.caller
+            begun.deadline = running.deadline
         with trace.entered(begun):
             try:
                 yield begun
