@@ -167,9 +167,6 @@ class InvalidName(InvalidArgument):
         self.problem: Final = problem
         self.field: Final = field
 
-    def __reduce__(self) -> tuple[type["InvalidName"], tuple[str, str], dict[str, str]]:
-        return type(self), (self.text, self.problem), {}
-
 
 class DeadlineExceeded(StoaError):
     """The deadline of the caller passed."""

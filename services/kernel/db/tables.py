@@ -38,6 +38,9 @@ NAMING: Final = {
 # SQLite numbers rows by itself in a column that is called INTEGER, and only there.
 RowNumber: Final = BigInteger().with_variant(Integer(), "sqlite")
 
+# Names' keys, compared byte by byte on both databases, so that a prefix is a range.
+KeyText: Final = Text().with_variant(Text(collation="C"), "postgresql")
+
 
 class UtcTime(TypeDecorator[datetime]):
     """An aware UTC datetime, stored as integer microseconds since 1970.
@@ -131,13 +134,13 @@ def add_operations(metadata: MetaData) -> Table:
     table = Table(
         "operations",
         metadata,
-        Column("id", Text, primary_key=True),
+        Column("id", KeyText, primary_key=True),
         Column("subscription", Text, nullable=False),
-        Column("subscription_key", Text, nullable=False),
+        Column("subscription_key", KeyText, nullable=False),
         Column("owner", Text, nullable=False),
         Column("verb", Text, nullable=False),
         Column("target", Text, nullable=False),
-        Column("target_key", Text, nullable=False),
+        Column("target_key", KeyText, nullable=False),
         Column("create_time", UtcTime, nullable=False),
         Column("update_time", UtcTime, nullable=False),
         Column("end_time", UtcTime),

@@ -1,0 +1,202 @@
+"""The parent and its children, as real processes that are really killed."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+
+PROGRAM = """
+import argparse, os, sys, time
+from pathlib import Path
+from services.kernel.child import Child
+from services.kernel.process import Role, Supervisor, available_cores
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--role", default="parent")
+parser.add_argument("--index", type=int, default=0)
+parser.add_argument("--servers", type=int, default=1)
+parser.add_argument("--behaviour", default="good")
+parser.add_argument("--grace", type=float, default=20)
+parser.add_argument("--dir", type=Path)
+options = parser.parse_args()
+log = options.dir / "log"
+
+def note(text):
+    with log.open("a") as file:
+        file.write(text + "\\n")
+
+if options.role == "parent":
+    supervisor = Supervisor(
+        "program",
+        (Role("server", options.servers, pinned=True), Role("workers")),
+        arguments=("--dir", str(options.dir), "--behaviour", options.behaviour),
+        ready_file=options.dir / "ready",
+        grace=options.grace,
+    )
+    sys.exit(supervisor.run(lambda: note("migrated")))
+
+if options.behaviour == "config":
+    sys.exit(78)
+if options.behaviour == "broken":
+    note("began")
+    sys.exit(3)
+child = Child(grace=0.5 if options.behaviour == "stubborn" else 20)
+note(f"began {options.role}")
+child.ready(port=7000 + options.index, cores=len(os.sched_getaffinity(0)))
+if options.behaviour == "stubborn":
+    time.sleep(600)
+child.stop.wait()
+note(f"drained {options.role}")
+"""
+
+
+class Installation:
+    """A running parent."""
+
+    def __init__(self, directory: Path, *options: str):
+        self.directory = directory
+        (directory / "program.py").write_text(PROGRAM)
+        environ = os.environ | {"PYTHONPATH": f"{ROOT}:{directory}"}
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "program", "--dir", str(directory), *options], env=environ
+        )
+
+    def children(self):
+        ready = self.directory / "ready"
+        wait_until(ready.exists)
+        return [json.loads(line) for line in ready.read_text().splitlines()]
+
+    def log(self) -> list[str]:
+        log = self.directory / "log"
+        return log.read_text().splitlines() if log.exists() else []
+
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        self.process.send_signal(number)
+        return self.process.wait(20)
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait without a limit of its own: the limit of the test is the only clock here."""
+    while not condition():
+        time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except FileNotFoundError:
+        return False
+    return state != "Z"
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Installation]]:
+    started: list[Installation] = []
+
+    def run(*options: str) -> Installation:
+        started.append(Installation(tmp_path, *options))
+        return started[-1]
+
+    yield run
+    for installation in started:
+        if installation.process.poll() is None:
+            installation.process.kill()
+            installation.process.wait()
+
+
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/self/stat").exists(), reason="looks at processes through /proc"
+)
+
+
+def test_the_ready_file_names_every_child_once_all_serve(start):
+    installation = start("--servers", "2")
+    found = [(child["role"], child["index"], child["port"]) for child in installation.children()]
+    assert found == [("server", 0, 7000), ("server", 1, 7001), ("workers", 0, 7000)]
+    assert installation.log()[0] == "migrated"
+
+
+@pytest.mark.skipif(
+    not hasattr(os, "sched_getaffinity") or len(os.sched_getaffinity(0)) < 2,
+    reason="needs two cores",
+)
+def test_several_servers_are_pinned_and_others_are_not(start):
+    everything = len(os.sched_getaffinity(0))
+    cores = [child["cores"] for child in start("--servers", "2").children()]
+    assert cores == [1, 1, everything]
+
+
+def test_a_single_server_is_not_pinned(start):
+    (server, _) = start().children()
+    assert server["cores"] == len(os.sched_getaffinity(0))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_told_parent_drains_its_children_and_succeeds(start, number):
+    installation = start()
+    children = installation.children()
+    assert installation.end(number) == 0
+    assert sorted(installation.log()[-2:]) == ["drained server", "drained workers"]
+    assert not any(alive(child["pid"]) for child in children)
+    assert not (installation.directory / "ready").exists()
+
+
+def test_a_killed_child_is_started_again(start):
+    installation = start()
+    before = installation.children()
+    os.kill(before[0]["pid"], signal.SIGKILL)
+    wait_until(lambda: installation.log().count("began server") == 2)
+    wait_until(lambda: installation.children()[0]["pid"] != before[0]["pid"])
+    after = installation.children()
+    assert after[1]["pid"] == before[1]["pid"]
+    assert alive(after[0]["pid"])
+    assert installation.end() == 0
+
+
+def test_children_end_when_their_parent_is_killed(start):
+    installation = start("--servers", "2")
+    children = installation.children()
+    installation.process.kill()
+    wait_until(lambda: not any(alive(child["pid"]) for child in children))
+    drained = [line for line in installation.log() if line.startswith("drained")]
+    assert len(drained) == 3
+
+
+def test_an_orphan_that_does_not_stop_is_ended(start):
+    installation = start("--behaviour", "stubborn")
+    children = installation.children()
+    installation.process.kill()
+    wait_until(lambda: not any(alive(child["pid"]) for child in children))
+
+
+def test_a_child_that_does_not_stop_is_killed_after_the_grace(start):
+    installation = start("--behaviour", "stubborn", "--grace", "0.3")
+    children = installation.children()
+    assert installation.end() == 1
+    assert not any(alive(child["pid"]) for child in children)
+
+
+def test_a_second_signal_does_not_wait_for_the_grace(start):
+    installation = start("--behaviour", "stubborn", "--grace", "600")
+    installation.children()
+    installation.process.send_signal(signal.SIGTERM)
+    wait_until(lambda: not (installation.directory / "ready").exists())
+    assert installation.end() == 1
+
+
+def test_a_wrong_configuration_is_not_tried_again(start):
+    assert start("--behaviour", "config").process.wait(30) == 78
+
+
+def test_a_child_that_never_serves_ends_the_parent(start):
+    installation = start("--behaviour", "broken")
+    assert installation.process.wait(50) == 3
+    assert installation.log().count("began") >= 5

@@ -1,0 +1,93 @@
+import pytest
+
+from services.kernel.errors import FailedPrecondition, InvalidArgument, InvalidName
+from services.kernel.violations import Violations
+
+
+@pytest.fixture
+def violations() -> Violations:
+    return Violations()
+
+
+def test_nothing_found_raises_nothing(violations):
+    assert not violations
+    assert violations.error() is None
+    violations.raise_if_any()
+
+
+def test_all_wrong_fields_are_answered_at_once_and_each_once(violations):
+    violations.add("a", "wrong")
+    violations.add("b", "wrong too")
+    violations.add("a", "wrong")
+    with pytest.raises(InvalidArgument) as raised:
+        violations.raise_if_any()
+    assert [violation.field for violation in raised.value.violations] == ["a", "b"]
+    assert raised.value.reason == "INVALID_FIELDS"
+    assert raised.value.message == "a: wrong; b: wrong too"
+
+
+def test_a_wrong_request_wins_and_carries_the_preconditions(violations):
+    violations.precondition("STATE", "things/t", "is going away")
+    violations.add("a", "wrong")
+    error = violations.error()
+    assert isinstance(error, InvalidArgument)
+    assert [violation.type for violation in error.precondition] == ["STATE"]
+
+
+def test_state_alone_is_a_failed_precondition(violations):
+    violations.precondition("STATE", "things/t", "is going away", reason="GOING")
+    violations.precondition("COUNT", "things/u", "is full", reason="FULL", metadata={"max": "3"})
+    error = violations.error()
+    assert isinstance(error, FailedPrecondition)
+    assert error.reason == "PRECONDITION_FAILED"
+    assert error.metadata == {"max": "3"}
+
+
+def test_one_kind_of_precondition_gives_its_reason_and_metadata(violations):
+    violations.precondition("COUNT", "things/t", "is full", reason="FULL", metadata={"max": "3"})
+    violations.precondition("COUNT", "things/u", "is full", reason="FULL", metadata={"max": "4"})
+    error = violations.error()
+    assert error is not None
+    assert (error.reason, error.metadata) == ("FULL", {"max": "3,4"})
+
+
+def test_changed_immutable_properties_name_their_paths(violations):
+    violations.immutable("location")
+    violations.immutable("os_type")
+    error = violations.error()
+    assert isinstance(error, FailedPrecondition)
+    assert error.reason == "PROPERTY_CHANGE_NOT_ALLOWED"
+    assert error.metadata == {"field": "location,os_type"}
+    assert [violation.subject for violation in error.precondition] == ["location", "os_type"]
+
+
+def test_changed_immutable_properties_beside_other_state_are_one_of_several(violations):
+    violations.immutable("location")
+    violations.precondition("STATE", "things/t", "is going away")
+    error = violations.error()
+    assert error is not None
+    assert error.reason == "PRECONDITION_FAILED"
+
+
+def test_one_kind_of_wrong_field_gives_its_reason(violations):
+    violations.add("request_id", "used before", reason="REQUEST_ID_REUSED")
+    error = violations.error()
+    assert error is not None
+    assert error.reason == "REQUEST_ID_REUSED"
+
+
+def test_what_a_parser_raises_is_collected_and_other_errors_pass(violations):
+    with violations.collect():
+        raise InvalidName("x", "not a name", field="parent")
+    with violations.collect():
+        violations.add("other", "wrong")
+    with pytest.raises(KeyError), violations.collect():
+        raise KeyError
+    assert [violation.field for violation in violations.fields] == ["parent", "other"]
+
+
+def test_a_field_is_known_to_be_wrong_by_what_lies_below_it(violations):
+    violations.add("thing.parts[0].size", "wrong")
+    assert violations.has_field("thing.parts")
+    assert violations.has_field("thing")
+    assert not violations.has_field("thing.part")
