@@ -6,9 +6,10 @@ always runs on a thread: the loop has 5,000 streams to look after.
 """
 
 import asyncio
+import contextlib
 import contextvars
 import inspect
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Generator, Mapping
 from typing import Any, Final, TypeVar
 
 import grpc
@@ -225,10 +226,12 @@ class _Stream(_Method):
                 request = await self.threaded(self.admitted, call, sent, peer, incoming)
             call.revision_checked = self.path.front.control.revision
             responses = self.behaviour(request, call)
-            if not self.is_async:
-                responses = self._pulled(iter(responses))
-            async for response in responses:
-                await context.write(serialized(response))
+            if not hasattr(responses, "__aiter__"):
+                responses = self._pulled(responses)
+            # Closed here and not by the collector, which would leave a stream open for a while.
+            async with contextlib.aclosing(responses):
+                async for response in responses:
+                    await context.write(serialized(response))
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 all is mapped here
             self.streams.closed(call)
             await self.failed(call, error, context)
@@ -236,9 +239,14 @@ class _Stream(_Method):
         self.streams.closed(call)
         self.succeed(call, context)
 
-    async def _pulled(self, responses: Iterator[Any]) -> AsyncIterator[Any]:
-        while (response := await self.threaded(next, responses, _END)) is not _END:
-            yield response
+    async def _pulled(self, responses: Generator[Any]) -> AsyncIterator[Any]:
+        try:
+            while (response := await self.threaded(next, responses, _END)) is not _END:
+                yield response
+        finally:
+            # A thread may still be in it; then it is closed when that thread lets go of it.
+            with contextlib.suppress(ValueError):
+                responses.close()
 
 
 async def _later(path: Path, messages: Any, first: Message | None = None) -> AsyncIterator[Message]:
