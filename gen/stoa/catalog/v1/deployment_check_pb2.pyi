@@ -37,7 +37,7 @@ class CheckDeploymentRequest(_message.Message):
         DEPLOYMENT_KIND_UNSPECIFIED: CheckDeploymentRequest._DeploymentKind.ValueType  # 0
         """Not set: SINGLE_MACHINE."""
         DEPLOYMENT_KIND_SINGLE_MACHINE: CheckDeploymentRequest._DeploymentKind.ValueType  # 1
-        """Machines of their own."""
+        """Machines of their own, not in a scale set."""
         DEPLOYMENT_KIND_UNIFORM_SCALE_SET: CheckDeploymentRequest._DeploymentKind.ValueType  # 2
         """A scale set with uniform orchestration."""
         DEPLOYMENT_KIND_FLEXIBLE_SCALE_SET: CheckDeploymentRequest._DeploymentKind.ValueType  # 3
@@ -49,7 +49,7 @@ class CheckDeploymentRequest(_message.Message):
     DEPLOYMENT_KIND_UNSPECIFIED: CheckDeploymentRequest.DeploymentKind.ValueType  # 0
     """Not set: SINGLE_MACHINE."""
     DEPLOYMENT_KIND_SINGLE_MACHINE: CheckDeploymentRequest.DeploymentKind.ValueType  # 1
-    """Machines of their own."""
+    """Machines of their own, not in a scale set."""
     DEPLOYMENT_KIND_UNIFORM_SCALE_SET: CheckDeploymentRequest.DeploymentKind.ValueType  # 2
     """A scale set with uniform orchestration."""
     DEPLOYMENT_KIND_FLEXIBLE_SCALE_SET: CheckDeploymentRequest.DeploymentKind.ValueType  # 3
@@ -307,7 +307,7 @@ class DeploymentFinding(_message.Message):
         it.
         """
         FINDING_KIND_INSTANCE_COUNT_TOO_HIGH: DeploymentFinding._FindingKind.ValueType  # 16
-        """Error: a scale set holds at most 1,000 machines, a single machine is one."""
+        """Error: a scale set holds at most 1,000 machines."""
         FINDING_KIND_SCALE_SET_OS_TYPE_MISMATCH: DeploymentFinding._FindingKind.ValueType  # 17
         """Error: the current image of the scale set has another operating system."""
         FINDING_KIND_SCALE_SET_GENERATION_MISMATCH: DeploymentFinding._FindingKind.ValueType  # 18
@@ -381,7 +381,7 @@ class DeploymentFinding(_message.Message):
     it.
     """
     FINDING_KIND_INSTANCE_COUNT_TOO_HIGH: DeploymentFinding.FindingKind.ValueType  # 16
-    """Error: a scale set holds at most 1,000 machines, a single machine is one."""
+    """Error: a scale set holds at most 1,000 machines."""
     FINDING_KIND_SCALE_SET_OS_TYPE_MISMATCH: DeploymentFinding.FindingKind.ValueType  # 17
     """Error: the current image of the scale set has another operating system."""
     FINDING_KIND_SCALE_SET_GENERATION_MISMATCH: DeploymentFinding.FindingKind.ValueType  # 18

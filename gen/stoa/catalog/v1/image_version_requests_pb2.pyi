@@ -401,27 +401,27 @@ class PlanImageVersionRequest(_message.Message):
     """
     @_builtins.property
     def create(self) -> Global___CreateImageVersionRequest:
-        """A new version."""
+        """Optional. A new version."""
 
     @_builtins.property
     def update(self) -> Global___UpdateImageVersionRequest:
-        """An update of the target regions or the common count."""
+        """Optional. An update of the target regions or the common count."""
 
     @_builtins.property
     def add_target_regions(self) -> _target_region_requests_pb2.AddTargetRegionsRequest:
-        """Regions that are added."""
+        """Optional. Regions that are added."""
 
     @_builtins.property
     def remove_target_regions(self) -> _target_region_requests_pb2.RemoveTargetRegionsRequest:
-        """Regions that are removed."""
+        """Optional. Regions that are removed."""
 
     @_builtins.property
     def set_replica_counts(self) -> _target_region_requests_pb2.SetReplicaCountsRequest:
-        """Counts that are set."""
+        """Optional. Counts that are set."""
 
     @_builtins.property
     def promote(self) -> Global___PromoteImageVersionRequest:
-        """A shallow version that becomes full."""
+        """Optional. A shallow version that becomes full."""
 
     def __init__(
         self,

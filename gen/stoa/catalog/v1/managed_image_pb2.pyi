@@ -88,11 +88,13 @@ class ManagedImage(_message.Message):
     (`East US 2`); answered as the id. The source must be in it too.
     """
     disk: _builtins.str
-    """A disk with an operating system."""
+    """Optional. A disk with an operating system."""
     snapshot: _builtins.str
-    """A snapshot of a disk with an operating system."""
+    """Optional. A snapshot of a disk with an operating system."""
     virtual_machine: _builtins.str
-    """A machine with managed disks: its OS disk and all of its data disks."""
+    """Optional. A machine with managed disks: its OS disk and all of its data
+    disks.
+    """
     os_type: _os_type_pb2.OsType.ValueType
     """Optional. Immutable. The kind of operating system. Required with blobs and
     VHDs; from the other sources it is taken over.
@@ -136,11 +138,13 @@ class ManagedImage(_message.Message):
     """Output only. What is being done to the image."""
     @_builtins.property
     def blobs(self) -> Global___ManagedImageBlobs:
-        """Uploaded blobs, one for each disk."""
+        """Optional. Uploaded blobs, one for each disk."""
 
     @_builtins.property
     def vhds(self) -> Global___ManagedImageVhds:
-        """VHDs in storage accounts, one for each disk: the unmanaged image."""
+        """Optional. VHDs in storage accounts, one for each disk: the unmanaged
+        image.
+        """
 
     @_builtins.property
     def disk_controller_types(self) -> _containers.RepeatedScalarFieldContainer[_machine_hardware_pb2.DiskControllerType.ValueType]:

@@ -29,7 +29,7 @@ from stoa.catalog.v1 import machine_hardware_pb2 as stoa_dot_catalog_dot_v1_dot_
 from stoa.catalog.v1 import vhd_pb2 as stoa_dot_catalog_dot_v1_dot_vhd__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%stoa/catalog/v1/storage_profile.proto\x12\x0fstoa.catalog.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a&stoa/catalog/v1/machine_hardware.proto\x1a\x19stoa/catalog/v1/vhd.proto\"\xf1\x01\n\x0eStorageProfile\x12=\n\x06source\x18\x01 \x01(\x0b\x32\x1e.stoa.catalog.v1.VersionSourceB\x05\xe2\x41\x02\x01\x05R\x06source\x12G\n\ros_disk_image\x18\x02 \x01(\x0b\x32\x1c.stoa.catalog.v1.OsDiskImageB\x05\xe2\x41\x02\x01\x05R\x0bosDiskImage\x12W\n\x10\x64\x61ta_disk_images\x18\x03 \x03(\x0b\x32\x1e.stoa.catalog.v1.DataDiskImageB\r\xe2\x41\x02\x01\x05\xbaH\x05\x92\x01\x02\x10@R\x0e\x64\x61taDiskImages\"\xf1\x03\n\rVersionSource\x12O\n\x0fvirtual_machine\x18\x01 \x01(\tB$\xfa\x41\x19\n\x17stoa.dev/VirtualMachine\xbaH\x05r\x03\x18\x80\x10H\x00R\x0evirtualMachine\x12I\n\rmanaged_image\x18\x02 \x01(\tB\"\xfa\x41\x17\n\x15stoa.dev/ManagedImage\xbaH\x05r\x03\x18\x80\x10H\x00R\x0cmanagedImage\x12I\n\rimage_version\x18\x03 \x01(\tB\"\xfa\x41\x17\n\x15stoa.dev/ImageVersion\xbaH\x05r\x03\x18\x80\x10H\x00R\x0cimageVersion\x12r\n\x1cshared_gallery_image_version\x18\x04 \x01(\tB/\xfa\x41$\n\"stoa.dev/SharedGalleryImageVersion\xbaH\x05r\x03\x18\x80\x10H\x00R\x19sharedGalleryImageVersion\x12{\n\x1f\x63ommunity_gallery_image_version\x18\x05 \x01(\tB2\xfa\x41\'\n%stoa.dev/CommunityGalleryImageVersion\xbaH\x05r\x03\x18\x80\x10H\x00R\x1c\x63ommunityGalleryImageVersionB\x08\n\x06source\"\xe2\x01\n\nDiskSource\x12\x30\n\x04\x64isk\x18\x01 \x01(\tB\x1a\xfa\x41\x0f\n\rstoa.dev/Disk\xbaH\x05r\x03\x18\x80\x10H\x00R\x04\x64isk\x12<\n\x08snapshot\x18\x02 \x01(\tB\x1e\xfa\x41\x13\n\x11stoa.dev/Snapshot\xbaH\x05r\x03\x18\x80\x10H\x00R\x08snapshot\x12\x30\n\x04\x62lob\x18\x03 \x01(\tB\x1a\xfa\x41\x0f\n\rstoa.dev/Blob\xbaH\x05r\x03\x18\x80\x10H\x00R\x04\x62lob\x12(\n\x03vhd\x18\x04 \x01(\x0b\x32\x14.stoa.catalog.v1.VhdH\x00R\x03vhdB\x08\n\x06source\"\xbe\x01\n\x0bOsDiskImage\x12:\n\x06source\x18\x01 \x01(\x0b\x32\x1b.stoa.catalog.v1.DiskSourceB\x05\xe2\x41\x02\x01\x05R\x06source\x12N\n\x0chost_caching\x18\x02 \x01(\x0e\x32\x1c.stoa.catalog.v1.HostCachingB\r\xe2\x41\x02\x01\x05\xbaH\x05\x82\x01\x02\x10\x01R\x0bhostCaching\x12#\n\nsize_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03R\tsizeBytes\"\xe2\x01\n\rDataDiskImage\x12 \n\x03lun\x18\x01 \x01(\x05\x42\x0e\xe2\x41\x02\x02\x05\xbaH\x06\x1a\x04\x18?(\x00R\x03lun\x12:\n\x06source\x18\x02 \x01(\x0b\x32\x1b.stoa.catalog.v1.DiskSourceB\x05\xe2\x41\x02\x01\x05R\x06source\x12N\n\x0chost_caching\x18\x03 \x01(\x0e\x32\x1c.stoa.catalog.v1.HostCachingB\r\xe2\x41\x02\x01\x05\xbaH\x05\x82\x01\x02\x10\x01R\x0bhostCaching\x12#\n\nsize_bytes\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03R\tsizeBytesb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n%stoa/catalog/v1/storage_profile.proto\x12\x0fstoa.catalog.v1\x1a\x1b\x62uf/validate/validate.proto\x1a\x1fgoogle/api/field_behavior.proto\x1a\x19google/api/resource.proto\x1a&stoa/catalog/v1/machine_hardware.proto\x1a\x19stoa/catalog/v1/vhd.proto\"\xf1\x01\n\x0eStorageProfile\x12=\n\x06source\x18\x01 \x01(\x0b\x32\x1e.stoa.catalog.v1.VersionSourceB\x05\xe2\x41\x02\x01\x05R\x06source\x12G\n\ros_disk_image\x18\x02 \x01(\x0b\x32\x1c.stoa.catalog.v1.OsDiskImageB\x05\xe2\x41\x02\x01\x05R\x0bosDiskImage\x12W\n\x10\x64\x61ta_disk_images\x18\x03 \x03(\x0b\x32\x1e.stoa.catalog.v1.DataDiskImageB\r\xe2\x41\x02\x01\x05\xbaH\x05\x92\x01\x02\x10@R\x0e\x64\x61taDiskImages\"\x85\x04\n\rVersionSource\x12S\n\x0fvirtual_machine\x18\x01 \x01(\tB(\xe2\x41\x01\x01\xfa\x41\x19\n\x17stoa.dev/VirtualMachine\xbaH\x05r\x03\x18\x80\x10H\x00R\x0evirtualMachine\x12M\n\rmanaged_image\x18\x02 \x01(\tB&\xe2\x41\x01\x01\xfa\x41\x17\n\x15stoa.dev/ManagedImage\xbaH\x05r\x03\x18\x80\x10H\x00R\x0cmanagedImage\x12M\n\rimage_version\x18\x03 \x01(\tB&\xe2\x41\x01\x01\xfa\x41\x17\n\x15stoa.dev/ImageVersion\xbaH\x05r\x03\x18\x80\x10H\x00R\x0cimageVersion\x12v\n\x1cshared_gallery_image_version\x18\x04 \x01(\tB3\xe2\x41\x01\x01\xfa\x41$\n\"stoa.dev/SharedGalleryImageVersion\xbaH\x05r\x03\x18\x80\x10H\x00R\x19sharedGalleryImageVersion\x12\x7f\n\x1f\x63ommunity_gallery_image_version\x18\x05 \x01(\tB6\xe2\x41\x01\x01\xfa\x41\'\n%stoa.dev/CommunityGalleryImageVersion\xbaH\x05r\x03\x18\x80\x10H\x00R\x1c\x63ommunityGalleryImageVersionB\x08\n\x06source\"\xf4\x01\n\nDiskSource\x12\x34\n\x04\x64isk\x18\x01 \x01(\tB\x1e\xe2\x41\x01\x01\xfa\x41\x0f\n\rstoa.dev/Disk\xbaH\x05r\x03\x18\x80\x10H\x00R\x04\x64isk\x12@\n\x08snapshot\x18\x02 \x01(\tB\"\xe2\x41\x01\x01\xfa\x41\x13\n\x11stoa.dev/Snapshot\xbaH\x05r\x03\x18\x80\x10H\x00R\x08snapshot\x12\x34\n\x04\x62lob\x18\x03 \x01(\tB\x1e\xe2\x41\x01\x01\xfa\x41\x0f\n\rstoa.dev/Blob\xbaH\x05r\x03\x18\x80\x10H\x00R\x04\x62lob\x12.\n\x03vhd\x18\x04 \x01(\x0b\x32\x14.stoa.catalog.v1.VhdB\x04\xe2\x41\x01\x01H\x00R\x03vhdB\x08\n\x06source\"\xbe\x01\n\x0bOsDiskImage\x12:\n\x06source\x18\x01 \x01(\x0b\x32\x1b.stoa.catalog.v1.DiskSourceB\x05\xe2\x41\x02\x01\x05R\x06source\x12N\n\x0chost_caching\x18\x02 \x01(\x0e\x32\x1c.stoa.catalog.v1.HostCachingB\r\xe2\x41\x02\x01\x05\xbaH\x05\x82\x01\x02\x10\x01R\x0bhostCaching\x12#\n\nsize_bytes\x18\x03 \x01(\x03\x42\x04\xe2\x41\x01\x03R\tsizeBytes\"\xe2\x01\n\rDataDiskImage\x12 \n\x03lun\x18\x01 \x01(\x05\x42\x0e\xe2\x41\x02\x02\x05\xbaH\x06\x1a\x04\x18?(\x00R\x03lun\x12:\n\x06source\x18\x02 \x01(\x0b\x32\x1b.stoa.catalog.v1.DiskSourceB\x05\xe2\x41\x02\x01\x05R\x06source\x12N\n\x0chost_caching\x18\x03 \x01(\x0e\x32\x1c.stoa.catalog.v1.HostCachingB\r\xe2\x41\x02\x01\x05\xbaH\x05\x82\x01\x02\x10\x01R\x0bhostCaching\x12#\n\nsize_bytes\x18\x04 \x01(\x03\x42\x04\xe2\x41\x01\x03R\tsizeBytesb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,21 +43,23 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STORAGEPROFILE'].fields_by_name['data_disk_images']._loaded_options = None
   _globals['_STORAGEPROFILE'].fields_by_name['data_disk_images']._serialized_options = b'\342A\002\001\005\272H\005\222\001\002\020@'
   _globals['_VERSIONSOURCE'].fields_by_name['virtual_machine']._loaded_options = None
-  _globals['_VERSIONSOURCE'].fields_by_name['virtual_machine']._serialized_options = b'\372A\031\n\027stoa.dev/VirtualMachine\272H\005r\003\030\200\020'
+  _globals['_VERSIONSOURCE'].fields_by_name['virtual_machine']._serialized_options = b'\342A\001\001\372A\031\n\027stoa.dev/VirtualMachine\272H\005r\003\030\200\020'
   _globals['_VERSIONSOURCE'].fields_by_name['managed_image']._loaded_options = None
-  _globals['_VERSIONSOURCE'].fields_by_name['managed_image']._serialized_options = b'\372A\027\n\025stoa.dev/ManagedImage\272H\005r\003\030\200\020'
+  _globals['_VERSIONSOURCE'].fields_by_name['managed_image']._serialized_options = b'\342A\001\001\372A\027\n\025stoa.dev/ManagedImage\272H\005r\003\030\200\020'
   _globals['_VERSIONSOURCE'].fields_by_name['image_version']._loaded_options = None
-  _globals['_VERSIONSOURCE'].fields_by_name['image_version']._serialized_options = b'\372A\027\n\025stoa.dev/ImageVersion\272H\005r\003\030\200\020'
+  _globals['_VERSIONSOURCE'].fields_by_name['image_version']._serialized_options = b'\342A\001\001\372A\027\n\025stoa.dev/ImageVersion\272H\005r\003\030\200\020'
   _globals['_VERSIONSOURCE'].fields_by_name['shared_gallery_image_version']._loaded_options = None
-  _globals['_VERSIONSOURCE'].fields_by_name['shared_gallery_image_version']._serialized_options = b'\372A$\n\"stoa.dev/SharedGalleryImageVersion\272H\005r\003\030\200\020'
+  _globals['_VERSIONSOURCE'].fields_by_name['shared_gallery_image_version']._serialized_options = b'\342A\001\001\372A$\n\"stoa.dev/SharedGalleryImageVersion\272H\005r\003\030\200\020'
   _globals['_VERSIONSOURCE'].fields_by_name['community_gallery_image_version']._loaded_options = None
-  _globals['_VERSIONSOURCE'].fields_by_name['community_gallery_image_version']._serialized_options = b'\372A\'\n%stoa.dev/CommunityGalleryImageVersion\272H\005r\003\030\200\020'
+  _globals['_VERSIONSOURCE'].fields_by_name['community_gallery_image_version']._serialized_options = b'\342A\001\001\372A\'\n%stoa.dev/CommunityGalleryImageVersion\272H\005r\003\030\200\020'
   _globals['_DISKSOURCE'].fields_by_name['disk']._loaded_options = None
-  _globals['_DISKSOURCE'].fields_by_name['disk']._serialized_options = b'\372A\017\n\rstoa.dev/Disk\272H\005r\003\030\200\020'
+  _globals['_DISKSOURCE'].fields_by_name['disk']._serialized_options = b'\342A\001\001\372A\017\n\rstoa.dev/Disk\272H\005r\003\030\200\020'
   _globals['_DISKSOURCE'].fields_by_name['snapshot']._loaded_options = None
-  _globals['_DISKSOURCE'].fields_by_name['snapshot']._serialized_options = b'\372A\023\n\021stoa.dev/Snapshot\272H\005r\003\030\200\020'
+  _globals['_DISKSOURCE'].fields_by_name['snapshot']._serialized_options = b'\342A\001\001\372A\023\n\021stoa.dev/Snapshot\272H\005r\003\030\200\020'
   _globals['_DISKSOURCE'].fields_by_name['blob']._loaded_options = None
-  _globals['_DISKSOURCE'].fields_by_name['blob']._serialized_options = b'\372A\017\n\rstoa.dev/Blob\272H\005r\003\030\200\020'
+  _globals['_DISKSOURCE'].fields_by_name['blob']._serialized_options = b'\342A\001\001\372A\017\n\rstoa.dev/Blob\272H\005r\003\030\200\020'
+  _globals['_DISKSOURCE'].fields_by_name['vhd']._loaded_options = None
+  _globals['_DISKSOURCE'].fields_by_name['vhd']._serialized_options = b'\342A\001\001'
   _globals['_OSDISKIMAGE'].fields_by_name['source']._loaded_options = None
   _globals['_OSDISKIMAGE'].fields_by_name['source']._serialized_options = b'\342A\002\001\005'
   _globals['_OSDISKIMAGE'].fields_by_name['host_caching']._loaded_options = None
@@ -75,11 +77,11 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STORAGEPROFILE']._serialized_start=215
   _globals['_STORAGEPROFILE']._serialized_end=456
   _globals['_VERSIONSOURCE']._serialized_start=459
-  _globals['_VERSIONSOURCE']._serialized_end=956
-  _globals['_DISKSOURCE']._serialized_start=959
-  _globals['_DISKSOURCE']._serialized_end=1185
-  _globals['_OSDISKIMAGE']._serialized_start=1188
-  _globals['_OSDISKIMAGE']._serialized_end=1378
-  _globals['_DATADISKIMAGE']._serialized_start=1381
-  _globals['_DATADISKIMAGE']._serialized_end=1607
+  _globals['_VERSIONSOURCE']._serialized_end=976
+  _globals['_DISKSOURCE']._serialized_start=979
+  _globals['_DISKSOURCE']._serialized_end=1223
+  _globals['_OSDISKIMAGE']._serialized_start=1226
+  _globals['_OSDISKIMAGE']._serialized_end=1416
+  _globals['_DATADISKIMAGE']._serialized_start=1419
+  _globals['_DATADISKIMAGE']._serialized_end=1645
 # @@protoc_insertion_point(module_scope)

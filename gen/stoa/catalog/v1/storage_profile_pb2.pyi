@@ -77,22 +77,23 @@ class VersionSource(_message.Message):
     SHARED_GALLERY_IMAGE_VERSION_FIELD_NUMBER: _builtins.int
     COMMUNITY_GALLERY_IMAGE_VERSION_FIELD_NUMBER: _builtins.int
     virtual_machine: _builtins.str
-    """A machine with managed disks: its OS disk and all of its data disks.
-    Needs Microsoft.Compute/virtualMachines/write on it.
+    """Optional. A machine with managed disks: its OS disk and all of its data
+    disks. Needs Microsoft.Compute/virtualMachines/write on it.
     """
     managed_image: _builtins.str
-    """A managed image. Needs Microsoft.Compute/images/read on it."""
+    """Optional. A managed image. Needs Microsoft.Compute/images/read on it."""
     image_version: _builtins.str
-    """A version of the same or another gallery, by its exact number, usable in
-    the region. Needs Microsoft.Compute/galleries/images/versions/read on it.
+    """Optional. A version of the same or another gallery, by its exact number,
+    usable in the region. Needs
+    Microsoft.Compute/galleries/images/versions/read on it.
     """
     shared_gallery_image_version: _builtins.str
-    """A version that is shared with the caller directly, if its publisher
-    allows copies. Needs the read action of the view.
+    """Optional. A version that is shared with the caller directly, if its
+    publisher allows copies. Needs the read action of the view.
     """
     community_gallery_image_version: _builtins.str
-    """A community version, if its publisher allows copies. Needs the read
-    action of the view, and `accept_terms`.
+    """Optional. A community version, if its publisher allows copies. Needs the
+    read action of the view, and `accept_terms`.
     """
     def __init__(
         self,
@@ -126,15 +127,18 @@ class DiskSource(_message.Message):
     BLOB_FIELD_NUMBER: _builtins.int
     VHD_FIELD_NUMBER: _builtins.int
     disk: _builtins.str
-    """A managed disk. Needs Microsoft.Compute/disks/write on it."""
+    """Optional. A managed disk. Needs Microsoft.Compute/disks/write on it."""
     snapshot: _builtins.str
-    """A snapshot. Needs Microsoft.Compute/snapshots/write on it."""
+    """Optional. A snapshot. Needs Microsoft.Compute/snapshots/write on it."""
     blob: _builtins.str
-    """An uploaded, committed blob. Needs Microsoft.Compute/disks/write on it."""
+    """Optional. An uploaded, committed blob. Needs
+    Microsoft.Compute/disks/write on it.
+    """
     @_builtins.property
     def vhd(self) -> _vhd_pb2.Vhd:
-        """A VHD of fixed size. Needs Microsoft.Storage/storageAccounts/write and
-        listKeys/action on its account.
+        """Optional. A VHD of fixed size. Needs
+        Microsoft.Storage/storageAccounts/write and listKeys/action on its
+        account.
         """
 
     def __init__(

@@ -226,16 +226,18 @@ class VirtualMachineOsDisk(_message.Message):
     EPHEMERAL_FIELD_NUMBER: _builtins.int
     HOST_CACHING_FIELD_NUMBER: _builtins.int
     disk: _builtins.str
-    """A managed disk."""
+    """Optional. A managed disk."""
     ephemeral: _builtins.bool
-    """An ephemeral disk on the host; must be true where it is set. Such a
-    machine cannot be a source of a version or image.
+    """Optional. An ephemeral disk on the host; must be true where it is set.
+    Such a machine cannot be a source of a version or image.
     """
     host_caching: _machine_hardware_pb2.HostCaching.ValueType
     """Optional. How the host caches the disk. Not set: NONE."""
     @_builtins.property
     def vhd(self) -> _vhd_pb2.Vhd:
-        """A VHD: an unmanaged machine. It cannot be a source of a version or image."""
+        """Optional. A VHD: an unmanaged machine. It cannot be a source of a version
+        or image.
+        """
 
     def __init__(
         self,
@@ -268,12 +270,14 @@ class VirtualMachineDataDisk(_message.Message):
     lun: _builtins.int
     """Required. The logical unit number, 0 to 63."""
     disk: _builtins.str
-    """A managed disk."""
+    """Optional. A managed disk."""
     host_caching: _machine_hardware_pb2.HostCaching.ValueType
     """Optional. How the host caches the disk. Not set: NONE."""
     @_builtins.property
     def vhd(self) -> _vhd_pb2.Vhd:
-        """A VHD: an unmanaged machine. It cannot be a source of a version or image."""
+        """Optional. A VHD: an unmanaged machine. It cannot be a source of a version
+        or image.
+        """
 
     def __init__(
         self,
