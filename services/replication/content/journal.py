@@ -28,7 +28,7 @@ _HEADER: Final = struct.Struct("<8sHHIQQ32s")
 _ENTRY: Final = struct.Struct("<IIHH32s")
 _DEDUPLICATED: Final = 1
 _VERSION: Final = 1
-_LIMIT: Final = 64 << 20
+JOURNAL_LIMIT: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ def read_journals(store: Store, task: str, subject: bytes) -> list[Journal]:
     journals: list[Journal] = []
     for sequence, key in enumerate(keys):
         try:
-            journal = decode_journal(store.read(key, limit=_LIMIT))
+            journal = decode_journal(store.read(key, limit=JOURNAL_LIMIT))
         except (InvalidEncoding, ObjectMissing):
             store.delete(keys[sequence:])
             break

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import enum
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Protocol, Self
@@ -139,6 +139,12 @@ class Store(Protocol):
 
     def reserve(self, length: int) -> Reservation:
         """Promise `length` bytes to a task; StoreFull where there is not enough room."""
+
+    def sweep_temporary(self, *, older_than: float, live_tasks: Container[str]) -> int:
+        """Delete what attempts older than `older_than` seconds of tasks not live have left.
+
+        Returns the bytes given back.
+        """
 
     def close(self) -> None:
         """Let go of the store."""

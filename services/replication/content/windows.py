@@ -126,7 +126,16 @@ class WindowedCopy(Generic[ItemT]):
             copied = self._window(claims)
             stop = claims.next_index()
             stop = end if stop is None else stop
-            self._checkpoint(sequence, start, stop, copied)
+            checkpoint(
+                self.slot,
+                self.control,
+                self.subject,
+                sequence=sequence,
+                start=start,
+                stop=stop,
+                copied=copied,
+                keep_leaves=self.keep_leaves,
+            )
             yield from copied
             sequence += 1
             start = stop
@@ -161,7 +170,7 @@ class WindowedCopy(Generic[ItemT]):
                 if copied is not None:
                     done.append((item, copied))
                     if not repairing:
-                        self._count(copied)
+                        count_copied(self.control, copied)
 
             self.workers.each(claim, work)
             window.commit()
@@ -171,37 +180,16 @@ class WindowedCopy(Generic[ItemT]):
             self.control.progress.add(repaired=sum(lengths))
         return done
 
-    def _count(self, copied: Copied) -> None:
-        match copied.outcome:
-            case PutOutcome.WRITTEN:
-                self.control.progress.add(copied=copied.packed_length)
-            case PutOutcome.PRESENT:
-                self.control.progress.add(deduplicated=copied.packed_length)
-            case _:
-                assert_never(copied.outcome)
-
     def _read_back(self, done: list[tuple[ItemT, Copied]]) -> list[tuple[ItemT, Copied]]:
         bad: list[tuple[ItemT, Copied]] = []
         queue = [pair for pair in done if self._is_checked(pair[1])]
 
         def check(pair: tuple[ItemT, Copied], buffer: SegmentBuffer) -> None:
             self.control.check()
-            copied = pair[1]
-            extent = Extent(copied.digest, 0, copied.packed_length)
-            segment = Segment(copied.index, copied.digest, copied.packed_length, (extent,))
-            try:
-                read_packed(
-                    self.slot.store,
-                    self.slot.tenant,
-                    segment,
-                    copied.leaves,
-                    buffer=buffer,
-                    uncached=True,
-                )
-            except (ObjectCorrupt, ObjectMissing):
-                bad.append(pair)
+            if is_good(self.slot, pair[1], buffer):
+                self.control.progress.add(verified=pair[1].packed_length)
             else:
-                self.control.progress.add(verified=copied.packed_length)
+                bad.append(pair)
 
         self.workers.each(_one_by_one(queue), check)
         return bad
@@ -220,22 +208,53 @@ class WindowedCopy(Generic[ItemT]):
             case _:
                 assert_never(self.options.verify)
 
-    def _checkpoint(self, sequence: int, start: int, stop: int, copied: list[Copied]) -> None:
-        entries = tuple(
-            JournalEntry(
-                item.index,
-                item.digest,
-                item.leaves.length,
-                item.leaves.leaves if self.keep_leaves else b"",
-                item.outcome is PutOutcome.PRESENT,
-            )
-            for item in copied
+
+def count_copied(control: Control, copied: Copied) -> None:
+    """Count a segment as copied or as deduplicated."""
+    match copied.outcome:
+        case PutOutcome.WRITTEN:
+            control.progress.add(copied=copied.packed_length)
+        case PutOutcome.PRESENT:
+            control.progress.add(deduplicated=copied.packed_length)
+        case _:
+            assert_never(copied.outcome)
+
+
+def is_good(slot: Slot, copied: Copied, buffer: SegmentBuffer) -> bool:
+    """Read a segment's object back from the medium and tell whether all its leaves are right."""
+    extent = Extent(copied.digest, 0, copied.packed_length)
+    segment = Segment(copied.index, copied.digest, copied.packed_length, (extent,))
+    try:
+        read_packed(slot.store, slot.tenant, segment, copied.leaves, buffer=buffer, uncached=True)
+    except (ObjectCorrupt, ObjectMissing):
+        return False
+    return True
+
+
+def checkpoint(
+    slot: Slot,
+    control: Control,
+    subject: bytes,
+    *,
+    sequence: int,
+    start: int,
+    stop: int,
+    copied: Sequence[Copied],
+    keep_leaves: bool,
+) -> None:
+    """Journal that segments [start, stop) are durable and verified, then tell the caller."""
+    entries = tuple(
+        JournalEntry(
+            item.index,
+            item.digest,
+            item.leaves.length,
+            item.leaves.leaves if keep_leaves else b"",
+            item.outcome is PutOutcome.PRESENT,
         )
-        journal = Journal(self.subject, start, stop, entries)
-        append_journal(self.slot.store, self.slot.task, sequence, journal)
-        self.control.checkpoint(
-            Checkpoint(self.slot.task, sequence, stop, self.control.progress.sample())
-        )
+        for item in copied
+    )
+    append_journal(slot.store, slot.task, sequence, Journal(subject, start, stop, entries))
+    control.checkpoint(Checkpoint(slot.task, sequence, stop, control.progress.sample()))
 
 
 ValueT = TypeVar("ValueT")

@@ -10,7 +10,7 @@ import os
 import stat
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterable, Iterator
 from typing import Final
 
 from blake3 import blake3
@@ -24,6 +24,7 @@ from services.replication.content.errors import (
 from services.replication.content.keys import QUARANTINE, TEMPORARY, check_part, split_key
 from services.replication.content.store import Reservation, StoredObject, StoredRef
 from services.replication.stores.local_identity import REFS_LOCK, hold, identify
+from services.replication.stores.local_sweep import sweep_temporary
 from services.replication.stores.local_window import (
     BLOCK_BYTES,
     DIRECT,
@@ -220,6 +221,10 @@ class LocalStore:
     def reserve(self, length: int) -> Reservation:
         """Promise bytes of the file system to a task of this process."""
         return self._reservations.reserve(length)
+
+    def sweep_temporary(self, *, older_than: float, live_tasks: Container[str]) -> int:
+        """Clear tmp/ of dead attempts."""
+        return sweep_temporary(self._root, older_than=older_than, live_tasks=live_tasks)
 
     def close(self) -> None:
         """Let go of the directory and of the lock on it."""
