@@ -16,18 +16,18 @@ from services.policy.model import Plane
 class ActionRegistry:
     """Known actions, by their folded spelling."""
 
-    __slots__ = ("_by_key", "_planes")
+    __slots__ = ("_folded", "_spelled")
 
     def __init__(self, control: Iterable[str], data: Iterable[str] = ()) -> None:
         named = {Plane.CONTROL: tuple(control), Plane.DATA: tuple(data)}
-        self._planes: Mapping[Plane, Mapping[str, str]] = MappingProxyType(
+        self._folded: Mapping[Plane, Mapping[str, str]] = MappingProxyType(
             {
                 plane: MappingProxyType({fold(action): action for action in actions})
                 for plane, actions in named.items()
             }
         )
         # Asked once per decision, mostly in the registered spelling: saves the folding.
-        self._by_key: Mapping[Plane, Mapping[str, str]] = MappingProxyType(
+        self._spelled: Mapping[Plane, Mapping[str, str]] = MappingProxyType(
             {
                 plane: MappingProxyType({action: fold(action) for action in actions})
                 for plane, actions in named.items()
@@ -36,15 +36,15 @@ class ActionRegistry:
 
     def find(self, action: str, plane: Plane = Plane.CONTROL) -> str | None:
         """Answer the folded spelling of a known action, None for any other text."""
-        found = self._by_key[plane].get(action)
+        found = self._spelled[plane].get(action)
         if found is not None:
             return found
         folded = fold(action)
-        return folded if folded in self._planes[plane] else None
+        return folded if folded in self._folded[plane] else None
 
     def names(self, plane: Plane = Plane.CONTROL) -> tuple[str, ...]:
         """Answer all actions of a plane in their registered spelling."""
-        return tuple(self._planes[plane].values())
+        return tuple(self._folded[plane].values())
 
 
 def _verbs(resource: str, *verbs: str) -> tuple[str, ...]:
@@ -74,8 +74,8 @@ SOURCES: Final = (
     *_verbs("Microsoft.Storage/storageAccounts", *_CRUD, "listKeys/action"),
 )
 RESOURCES: Final = (
-    *_verbs("Microsoft.Resources/subscriptions", "read"),
     *_verbs("Microsoft.Resources/subscriptions/resourceGroups", *_CRUD),
+    *_verbs("Microsoft.Subscription", "cancel/action", "enable/action"),
     *_verbs(f"{_COMPUTE}/locations/capsOperations", "read"),
     *_verbs(f"{_COMPUTE}/locations/usages", "read"),
 )
@@ -83,24 +83,17 @@ AUTHORIZATION: Final = (
     *_verbs(f"{_AUTHORIZATION}/roleDefinitions", *_CRUD),
     *_verbs(f"{_AUTHORIZATION}/roleAssignments", *_CRUD),
     *_verbs(f"{_AUTHORIZATION}/denyAssignments", *_CRUD),
-    *_verbs(f"{_AUTHORIZATION}/roleEligibilitySchedules", *_CRUD),
-    *_verbs(f"{_AUTHORIZATION}/roleEligibilityScheduleRequests", "read", "write"),
-    *_verbs(f"{_AUTHORIZATION}/roleAssignmentScheduleRequests", "read", "write"),
+    *_verbs(f"{_AUTHORIZATION}/roleEligibilitySchedules", "read"),
+    *_verbs(f"{_AUTHORIZATION}/roleEligibilityScheduleRequests", "write"),
 )
 OWN: Final = (
     *_verbs("Stoa.Replication/regions", *_CRUD),
     *(
         action
-        for kind in (
-            "tenants",
-            "managementGroups",
-            "subscriptions",
-            "users",
-            "groups",
-            "servicePrincipals",
-        )
+        for kind in ("tenants", "managementGroups", "users", "groups", "servicePrincipals")
         for action in _verbs(f"Stoa.Directory/{kind}", *_CRUD)
     ),
+    *_verbs("Stoa.Directory/subscriptions", "read", "write"),
     *_verbs("Stoa.Directory/audit", "read"),
 )
 

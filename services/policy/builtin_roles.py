@@ -172,7 +172,8 @@ VIRTUAL_MACHINE_CONTRIBUTOR: Final = _role(
     ),
 )
 
-#: Stoa's own, held at `/`: runs regions and the directory of all tenants, reads usage, and
+#: Stoa's own, held at `/`: runs regions and the directory of all tenants, enables and
+#: disables subscriptions, reads usage, and
 #: may read, give and take role assignments, because a new tenant needs a first owner and a
 #: tenant may lock itself out. It reads no gallery and no image: to get at a tenant's
 #: resources an operator has to assign themselves a role there, which the audit log shows.
@@ -186,7 +187,7 @@ INSTALLATION_OPERATOR: Final = _role(
         "Microsoft.Authorization/*/read",
         *_under("Microsoft.Authorization/roleAssignments", "write", "delete"),
         "Microsoft.Compute/locations/usages/read",
-        "Microsoft.Resources/subscriptions/read",
+        *_under("Microsoft.Subscription", "cancel/action", "enable/action"),
     ),
 )
 

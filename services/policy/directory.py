@@ -9,12 +9,14 @@ from typing import Final
 from services.kernel.names import fold
 from services.policy.matching import PermissionMatcher
 from services.policy.model import (
+    ExternalIdentity,
     ManagementGroup,
     Membership,
     Plane,
     Principal,
     RoleDefinition,
     Subscription,
+    Tenant,
 )
 from services.policy.persistent_map import MapEditor
 from services.policy.scopes import Scope
@@ -41,8 +43,16 @@ class Role:
 class Directory:
     """Roles by id; groups of each member; the chain above each subscription."""
 
-    __slots__ = ("_closures", "groups_of", "management_groups", "principals", "roles",
-                 "subscriptions")  # fmt: skip
+    __slots__ = (
+        "_closures",
+        "externals",
+        "groups_of",
+        "management_groups",
+        "principals",
+        "roles",
+        "subscriptions",
+        "tenants",
+    )
 
     def __init__(
         self,
@@ -50,13 +60,17 @@ class Directory:
         subscriptions: Mapping[str, Subscription],
         management_groups: Mapping[str, ManagementGroup],
         *,
+        tenants: Mapping[str, Tenant],
         principals: Mapping[str, Principal],
+        externals: Mapping[str, str],
         groups_of: Mapping[str, frozenset[str]],
     ) -> None:
         self.roles = roles
         self.subscriptions = subscriptions
         self.management_groups = management_groups
+        self.tenants = tenants
         self.principals = principals
+        self.externals = externals
         self.groups_of = groups_of
         # A function of what is above, which never changes: a successor starts afresh.
         self._closures: dict[str, frozenset[str]] = {}
@@ -85,6 +99,10 @@ class Directory:
             if found is not None:
                 return found
         return None
+
+    def external_principal(self, issuer: str, subject: str) -> Principal | None:
+        """Answer whom a token of another issuer is about."""
+        return self.principals.get(self.externals.get(_external(issuer, subject), ""))
 
     def above(self, scope: Scope) -> tuple[str, ...]:
         """Answer the keys of what is above the steps of a scope, the nearest first, no `/`.
@@ -136,10 +154,14 @@ class Directory:
         return tuple(found)
 
 
+def _external(issuer: str, subject: str) -> str:
+    # No issuer holds a space.
+    return f"{issuer} {subject}"
+
+
 EMPTY_DIRECTORY: Final = Directory(
-    {}, {}, {}, principals={},
-    groups_of={},
-)  # fmt: skip
+    {}, {}, {}, tenants={}, principals={}, externals={}, groups_of={}
+)
 
 
 class DirectoryEditor:
@@ -150,7 +172,9 @@ class DirectoryEditor:
         self._roles = MapEditor(base.roles)
         self._subscriptions = MapEditor(base.subscriptions)
         self._management_groups = MapEditor(base.management_groups)
+        self._tenants = MapEditor(base.tenants)
         self._principals = MapEditor(base.principals)
+        self._externals = MapEditor(base.externals)
         self._groups_of = MapEditor(base.groups_of)
 
     def put_role(self, definition: RoleDefinition) -> None:
@@ -173,12 +197,25 @@ class DirectoryEditor:
         """Remove a management group."""
         self._management_groups.pop(key)
 
+    def put_tenant(self, tenant: Tenant) -> None:
+        """Add a tenant."""
+        self._tenants.set(tenant.key, tenant)
+
+    def remove_tenant(self, key: str) -> None:
+        """Remove a tenant and its root management group."""
+        self._tenants.pop(key)
+        self._management_groups.pop(f"{key}/managementgroups/{key.partition('/')[2]}")
+
     def put_principal(self, principal: Principal) -> None:
-        """Add, enable or disable a principal."""
+        """Add, enable or disable a principal, or change who it is elsewhere."""
+        self._forget_external(principal.key)
         self._principals.set(principal.key, principal)
+        if principal.external is not None:
+            self._externals.set(_external_key(principal.external), principal.key)
 
     def remove_principal(self, key: str) -> None:
         """Forget a principal; what still names it holds nothing."""
+        self._forget_external(key)
         self._principals.pop(key)
 
     def add_member(self, membership: Membership) -> None:
@@ -194,30 +231,34 @@ class DirectoryEditor:
         else:
             self._groups_of.pop(member)
 
+    def _forget_external(self, key: str) -> None:
+        known = self._principals.get(key)
+        if known is not None and known.external is not None:
+            self._externals.pop(_external_key(known.external))
+
     def freeze(self) -> Directory:
         """Answer the successor; the base itself where nothing was written."""
-        base = self._base
-        parts = (
+        editors = (
+            self._roles,
+            self._subscriptions,
+            self._management_groups,
+            self._tenants,
+            self._principals,
+            self._externals,
+            self._groups_of,
+        )
+        if not any(editor.is_edited for editor in editors):
+            return self._base
+        return Directory(
             self._roles.freeze(),
             self._subscriptions.freeze(),
             self._management_groups.freeze(),
-            self._principals.freeze(),
-            self._groups_of.freeze(),
+            tenants=self._tenants.freeze(),
+            principals=self._principals.freeze(),
+            externals=self._externals.freeze(),
+            groups_of=self._groups_of.freeze(),
         )
-        before = (
-            base.roles,
-            base.subscriptions,
-            base.management_groups,
-            base.principals,
-            base.groups_of,
-        )
-        if all(new is old for new, old in zip(parts, before, strict=True)):
-            return base
-        roles, subscriptions, management_groups, principals, groups_of = parts
-        return Directory(
-            roles,
-            subscriptions,
-            management_groups,
-            principals=principals,
-            groups_of=groups_of,
-        )
+
+
+def _external_key(identity: ExternalIdentity) -> str:
+    return _external(identity.issuer, identity.subject)

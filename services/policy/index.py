@@ -5,6 +5,7 @@ revision, without a lock, while successors are built and published.
 """
 
 import gc
+import sys
 from collections.abc import Iterable
 from typing import Final, assert_never
 
@@ -25,11 +26,14 @@ from services.policy.model import (
     ScopeTombstone,
     SharingGrant,
     Subscription,
+    Tenant,
     Transaction,
 )
 from services.policy.scopes import Scope
 from services.policy.sharing import NOTHING_SHARED, SharingEditor, SharingIndex
 from services.policy.tree import EMPTY_NODE, NodeEditor, ScopeNode
+
+_EVERYTHING: Final = sys.maxsize
 
 
 class PolicyIndex:
@@ -188,7 +192,8 @@ class IndexEditor:
                 assert_never(change)
 
     def _put_into_directory(
-        self, change: RoleDefinition | Principal | Membership | ManagementGroup | Subscription
+        self,
+        change: RoleDefinition | Principal | Membership | Tenant | ManagementGroup | Subscription,
     ) -> None:
         match change:
             case RoleDefinition():
@@ -197,6 +202,8 @@ class IndexEditor:
                 self._directory.put_principal(change)
             case Membership():
                 self._directory.add_member(change)
+            case Tenant():
+                self._directory.put_tenant(change)
             case ManagementGroup():
                 self._directory.put_management_group(change)
             case Subscription():
@@ -220,6 +227,10 @@ class IndexEditor:
                 self._directory.remove_principal(name)
             case Kind.MANAGEMENT_GROUP:
                 self._directory.remove_management_group(name)
+                self._clear(name, _EVERYTHING)
+            case Kind.TENANT:
+                self._directory.remove_tenant(name)
+                self._clear(name, _EVERYTHING)
             case _:
                 assert_never(change.kind)
 
@@ -229,7 +240,10 @@ class IndexEditor:
         before = tombstone.revision
         if tombstone.revision >= revision:
             before += 1
-        for grant in self._node(tombstone.scope).sweep(before):
+        self._clear(tombstone.scope, before)
+
+    def _clear(self, scope: str, before: int) -> None:
+        for grant in self._node(scope).sweep(before):
             self._sharing.remove(grant.gallery)
 
     def _node(self, scope: str) -> NodeEditor:

@@ -133,6 +133,14 @@ class EligibleAssignment:
 
 
 @dataclass(frozen=True, slots=True)
+class ExternalIdentity:
+    """Who a principal is to another issuer of tokens; both are compared exactly."""
+
+    issuer: str
+    subject: str
+
+
+@dataclass(frozen=True, slots=True)
 class Principal:
     """A user, group or service principal of the directory.
 
@@ -143,6 +151,7 @@ class Principal:
     key: str
     kind: PrincipalKind
     enabled: bool = True
+    external: ExternalIdentity | None = None
     revision: int = 0
 
 
@@ -152,6 +161,15 @@ class Membership:
 
     group: str
     member: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tenant:
+    """A tenant; `uid` is what the stores keep its bytes under."""
+
+    key: str
+    uid: str = ""
+    revision: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,12 +184,17 @@ class ManagementGroup:
 
 @dataclass(frozen=True, slots=True)
 class Subscription:
-    """A subscription; `parent` is the management group that it lies in."""
+    """A subscription; `parent` is the management group that it lies in.
+
+    One that is disabled keeps its grants: what may still be done in it is state, which
+    the service that owns a resource judges, and no question of access.
+    """
 
     key: str
     tenant: str
     parent: str
     enabled: bool = True
+    uid: str = ""
     revision: int = 0
 
 
@@ -218,16 +241,17 @@ class Kind(enum.Enum):
     DENY_ASSIGNMENT = "denyAssignment"
     ELIGIBLE_ASSIGNMENT = "eligibleAssignment"
     PRINCIPAL = "principal"
+    TENANT = "tenant"
     MANAGEMENT_GROUP = "managementGroup"
     SHARING_GRANT = "sharingGrant"
 
 
 @dataclass(frozen=True, slots=True)
 class Removed:
-    """The entity of this name is gone.
+    """The entity of this name is gone; of a tenant or management group, what it held too.
 
-    `name` is what identifies the kind: an assignment's name, a role definition's id,
-    a principal's or a management group's key, a grant's gallery.
+    `name` is what identifies the kind: a role definition's id, a grant's gallery, else
+    the key.
     """
 
     kind: Kind
@@ -249,6 +273,7 @@ Entity = (
     | EligibleAssignment
     | Principal
     | Membership
+    | Tenant
     | ManagementGroup
     | Subscription
     | SharingGrant

@@ -71,6 +71,11 @@ class MapEditor(Generic[V]):
     def __len__(self) -> int:
         return self._size
 
+    @property
+    def is_edited(self) -> bool:
+        """Whether anything was written."""
+        return bool(self._copied)
+
     def get(self, key: str) -> V | None:
         """Answer the value of `key` as edited so far, or None."""
         return self._parts[(hash(key) >> _SHIFT) & self._mask].get(key)
