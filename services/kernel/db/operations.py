@@ -93,6 +93,7 @@ class OperationStore:
         self._table: Final = table
         self._clock: Final = clock
         self._ended: Final = threading.Condition()
+        self._end_count = 0
         columns = [table.c[name] for name in _COLUMNS]
         self._select: Final = select(*columns)
         self._by_name: Final = self._select.where(
@@ -252,13 +253,15 @@ class OperationStore:
         """
         deadline = self._clock.monotonic() + min(timeout, MAX_WAIT_SECONDS)
         while True:
+            # An end after this moment changes the count, and so is not slept through.
+            count = self._end_count
+            operation = self._db.read(lambda c: self.require(c, name))
+            left = deadline - self._clock.monotonic()
+            if operation.done or left <= 0 or not alive():
+                return operation
             with self._ended:
-                # Read under the condition, so that an end between the two is not missed.
-                operation = self._db.read(lambda c: self.require(c, name))
-                left = deadline - self._clock.monotonic()
-                if operation.done or left <= 0 or not alive():
-                    return operation
-                self._ended.wait(min(left, _POLL_SECONDS))
+                if self._end_count == count:
+                    self._ended.wait(min(left, _POLL_SECONDS))
 
     def purge(self, tx: Connection, *, limit: int = 1000) -> int:
         """Delete at most `limit` operations that ended 30 days ago; answer how many."""
@@ -296,6 +299,7 @@ class OperationStore:
 
     def _notify(self) -> None:
         with self._ended:
+            self._end_count += 1
             self._ended.notify_all()
 
 

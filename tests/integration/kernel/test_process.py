@@ -8,66 +8,72 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 ROOT = Path(__file__).parents[3]
 
 PROGRAM = """
-import argparse, os, sys, time
+import os, sys, time
 from pathlib import Path
 from services.kernel.child import Child
-from services.kernel.process import Role, Supervisor, available_cores
+from services.kernel.config import ConfigError
+from services.kernel.program import Program, main
 
-parser = argparse.ArgumentParser()
-parser.add_argument("--role", default="parent")
-parser.add_argument("--index", type=int, default=0)
-parser.add_argument("--servers", type=int, default=1)
-parser.add_argument("--behaviour", default="good")
-parser.add_argument("--grace", type=float, default=20)
-parser.add_argument("--dir", type=Path)
-options = parser.parse_args()
-log = options.dir / "log"
+directory = Path(os.environ["TEST_DIRECTORY"])
+behaviour = os.environ["TEST_BEHAVIOUR"]
+grace = float(os.environ["TEST_GRACE"])
 
 def note(text):
-    with log.open("a") as file:
+    with (directory / "log").open("a") as file:
         file.write(text + "\\n")
 
-if options.role == "parent":
-    supervisor = Supervisor(
-        "program",
-        (Role("server", options.servers, pinned=True), Role("workers")),
-        arguments=("--dir", str(options.dir), "--behaviour", options.behaviour),
-        ready_file=options.dir / "ready",
-        grace=options.grace,
-    )
-    sys.exit(supervisor.run(lambda: note("migrated")))
+def child_of(role):
+    def run(child):
+        if behaviour == "broken":
+            note("began")
+            sys.exit(3)
+        note(f"began {role}")
+        child.ready(port=7000, cores=len(os.sched_getaffinity(0)))
+        if behaviour == "stubborn":
+            time.sleep(600)
+        child.stop.wait()
+        note(f"drained {role}")
+    return run
 
-if options.behaviour == "config":
-    sys.exit(78)
-if options.behaviour == "broken":
-    note("began")
-    sys.exit(3)
-child = Child(grace=0.5 if options.behaviour == "stubborn" else 20)
-note(f"began {options.role}")
-child.ready(port=7000 + options.index, cores=len(os.sched_getaffinity(0)))
-if options.behaviour == "stubborn":
-    time.sleep(600)
-child.stop.wait()
-note(f"drained {options.role}")
+def load(file):
+    if behaviour == "config" or (behaviour == "late" and "--role" in sys.argv):
+        raise ConfigError(["PORT: must be a number"])
+    note(f"loaded {file}")
+    return Program(
+        migrate=lambda: note("migrated"),
+        serve=child_of("server"),
+        work=child_of("workers"),
+        servers=int(os.environ["TEST_SERVERS"]),
+        grace=grace,
+    )
+
+sys.exit(main("program", load))
 """
 
 
 class Installation:
     """A running parent."""
 
-    def __init__(self, directory: Path, *options: str):
+    def __init__(self, directory: Path, behaviour="good", servers=1, grace=20.0):
         self.directory = directory
         (directory / "program.py").write_text(PROGRAM)
-        environ = os.environ | {"PYTHONPATH": f"{ROOT}:{directory}"}
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "program", "--dir", str(directory), *options], env=environ
-        )
+        environ = os.environ | {
+            "PYTHONPATH": f"{ROOT}:{directory}",
+            "TEST_DIRECTORY": str(directory),
+            "TEST_BEHAVIOUR": behaviour,
+            "TEST_SERVERS": str(servers),
+            "TEST_GRACE": str(grace),
+        }
+        command = [sys.executable, "-m", "program", "--config", "stoa.toml"]
+        command += ["--ready-file", str(directory / "ready")]
+        self.process = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True)
 
     def children(self):
         ready = self.directory / "ready"
@@ -101,8 +107,8 @@ def alive(pid: int) -> bool:
 def start(tmp_path: Path) -> Iterator[Callable[..., Installation]]:
     started: list[Installation] = []
 
-    def run(*options: str) -> Installation:
-        started.append(Installation(tmp_path, *options))
+    def run(**options: Any) -> Installation:
+        started.append(Installation(tmp_path, **options))
         return started[-1]
 
     yield run
@@ -110,6 +116,8 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Installation]]:
         if installation.process.poll() is None:
             installation.process.kill()
             installation.process.wait()
+        assert installation.process.stderr is not None
+        installation.process.stderr.close()
 
 
 pytestmark = pytest.mark.skipif(
@@ -118,10 +126,11 @@ pytestmark = pytest.mark.skipif(
 
 
 def test_the_ready_file_names_every_child_once_all_serve(start):
-    installation = start("--servers", "2")
+    installation = start(servers=2)
     found = [(child["role"], child["index"], child["port"]) for child in installation.children()]
-    assert found == [("server", 0, 7000), ("server", 1, 7001), ("workers", 0, 7000)]
-    assert installation.log()[0] == "migrated"
+    assert found == [("server", 0, 7000), ("server", 1, 7000), ("workers", 0, 7000)]
+    assert installation.log()[:2] == ["loaded stoa.toml", "migrated"]
+    assert set(installation.log()[2:]) == {"loaded stoa.toml", "began server", "began workers"}
 
 
 @pytest.mark.skipif(
@@ -130,7 +139,7 @@ def test_the_ready_file_names_every_child_once_all_serve(start):
 )
 def test_several_servers_are_pinned_and_others_are_not(start):
     everything = len(os.sched_getaffinity(0))
-    cores = [child["cores"] for child in start("--servers", "2").children()]
+    cores = [child["cores"] for child in start(servers=2).children()]
     assert cores == [1, 1, everything]
 
 
@@ -162,7 +171,7 @@ def test_a_killed_child_is_started_again(start):
 
 
 def test_children_end_when_their_parent_is_killed(start):
-    installation = start("--servers", "2")
+    installation = start(servers=2)
     children = installation.children()
     installation.process.kill()
     wait_until(lambda: not any(alive(child["pid"]) for child in children))
@@ -171,32 +180,41 @@ def test_children_end_when_their_parent_is_killed(start):
 
 
 def test_an_orphan_that_does_not_stop_is_ended(start):
-    installation = start("--behaviour", "stubborn")
+    installation = start(behaviour="stubborn", grace=0.5)
     children = installation.children()
     installation.process.kill()
     wait_until(lambda: not any(alive(child["pid"]) for child in children))
 
 
 def test_a_child_that_does_not_stop_is_killed_after_the_grace(start):
-    installation = start("--behaviour", "stubborn", "--grace", "0.3")
+    installation = start(behaviour="stubborn", grace=0.3)
     children = installation.children()
     assert installation.end() == 1
     assert not any(alive(child["pid"]) for child in children)
 
 
 def test_a_second_signal_does_not_wait_for_the_grace(start):
-    installation = start("--behaviour", "stubborn", "--grace", "600")
+    installation = start(behaviour="stubborn", grace=600)
     installation.children()
     installation.process.send_signal(signal.SIGTERM)
     wait_until(lambda: not (installation.directory / "ready").exists())
     assert installation.end() == 1
 
 
-def test_a_wrong_configuration_is_not_tried_again(start):
-    assert start("--behaviour", "config").process.wait(30) == 78
+def test_a_wrong_configuration_is_printed_before_anything_is_started(start):
+    installation = start(behaviour="config")
+    assert installation.process.wait(30) == 78
+    assert installation.process.stderr.read() == "wrong settings:\n  PORT: must be a number\n"
+    assert installation.log() == []
+
+
+def test_a_configuration_that_goes_wrong_later_is_not_tried_again(start):
+    installation = start(behaviour="late")
+    assert installation.process.wait(30) == 78
+    assert installation.log() == ["loaded stoa.toml", "migrated"]
 
 
 def test_a_child_that_never_serves_ends_the_parent(start):
-    installation = start("--behaviour", "broken")
+    installation = start(behaviour="broken")
     assert installation.process.wait(50) == 3
     assert installation.log().count("began") >= 5

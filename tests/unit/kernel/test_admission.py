@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[3]
 KERNEL = ROOT / "services" / "kernel"
 PURE = (
     *("backoff", "child", "clock", "config", "errors", "etag", "field_mask", "filter", "ids"),
-    *("names", "paging", "process", "request_digest", "stopping", "violations"),
+    *("names", "paging", "process", "program", "request_digest", "stopping", "violations"),
 )
 NOUNS = ("gallery", "galleries", "image", "replica", "replication", "blob", "role_", "sharing")
 DRAWERS = {"utils", "util", "helpers", "helper", "common", "misc"}

@@ -1,0 +1,70 @@
+"""The command line of a service: `python -m services.<name>` and its children.
+
+    python -m services.catalog [--config FILE] [--ready-file FILE]
+
+runs the parent; `--role` and `--index` are what the parent adds for a child.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from services.kernel.child import Child
+from services.kernel.config import ConfigError
+from services.kernel.process import EXIT_CONFIG, Role, Supervisor
+
+PARENT, SERVER, WORKERS = "parent", "server", "workers"
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What a service does in each of its processes.
+
+    `migrate` runs in the parent; `serve` and `work` run in a child until its `stop` is
+    set, and call its `ready` once they serve. `grace` (seconds) is how long they may take
+    to end.
+    """
+
+    migrate: Callable[[], object]
+    serve: Callable[[Child], None]
+    work: Callable[[Child], None]
+    servers: int = 1
+    grace: float = 30.0
+
+
+def main(
+    module: str,
+    load: Callable[[Path | None], Program],
+    argv: Sequence[str] | None = None,
+) -> int:
+    """Run the process that the arguments name; answer its exit code.
+
+    `load` makes the program from the configuration file, if one is named. Its ConfigError
+    is printed, and ends the parent as well, since starting a child again would not help.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {module}")
+    parser.add_argument("--config", type=Path, help="a TOML file with a section per service")
+    parser.add_argument("--ready-file", type=Path, help="is written once all children serve")
+    parser.add_argument("--role", choices=(PARENT, SERVER, WORKERS), default=PARENT)
+    parser.add_argument("--index", type=int, default=0, help="the number of a server child")
+    options = parser.parse_args(argv)
+    try:
+        program = load(options.config)
+    except ConfigError as error:
+        sys.stderr.write(f"{error}\n")
+        return EXIT_CONFIG
+    if options.role == PARENT:
+        supervisor = Supervisor(
+            module,
+            (Role(SERVER, program.servers, pinned=True), Role(WORKERS)),
+            arguments=("--config", str(options.config)) if options.config else (),
+            ready_file=options.ready_file,
+            grace=program.grace,
+        )
+        return supervisor.run(program.migrate)
+    child = Child(grace=program.grace)
+    run = program.serve if options.role == SERVER else program.work
+    run(child)
+    return 0
