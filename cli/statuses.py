@@ -146,7 +146,7 @@ def _bracketed(reason: str) -> str:
 def _todo(code: int, details: _Details) -> str:
     text = _TODO.get(details.info.reason) or _TODO_BY_CODE.get(code, "")
     try:
-        return text.format_map(details.info.metadata)
+        return text.format_map(dict(details.info.metadata))
     except (KeyError, ValueError):
         return _TODO_BY_CODE.get(code, "")
 
