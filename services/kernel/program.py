@@ -2,7 +2,8 @@
 
     python -m services.catalog [--config FILE] [--ready-file FILE]
 
-runs the parent; `--role` and `--index` are what the parent adds for a child.
+runs the parent; `--role` and `--index` are what the parent adds for a child. With
+`--print-config` nothing runs: the settings are checked and printed without secrets.
 """
 
 import argparse
@@ -10,9 +11,10 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from services.kernel.child import Child
-from services.kernel.config import ConfigError
+from services.kernel.config import ConfigError, printable
 from services.kernel.process import EXIT_CONFIG, Role, Supervisor
 
 PARENT, SERVER, WORKERS = "parent", "server", "workers"
@@ -24,7 +26,7 @@ class Program:
 
     `migrate` runs in the parent; `serve` and `work` run in a child until its `stop` is
     set, and call its `ready` once they serve. `grace` (seconds) is how long they may take
-    to end.
+    to end. `config` holds the settings of a service that has some.
     """
 
     migrate: Callable[[], object]
@@ -32,6 +34,7 @@ class Program:
     work: Callable[[Child], None]
     servers: int = 1
     grace: float = 30.0
+    config: Any = None
 
 
 def main(
@@ -47,6 +50,7 @@ def main(
     parser = argparse.ArgumentParser(prog=f"python -m {module}")
     parser.add_argument("--config", type=Path, help="a TOML file with a section per service")
     parser.add_argument("--ready-file", type=Path, help="is written once all children serve")
+    parser.add_argument("--print-config", action="store_true", help="print settings and end")
     parser.add_argument("--role", choices=(PARENT, SERVER, WORKERS), default=PARENT)
     parser.add_argument("--index", type=int, default=0, help="the number of a server child")
     options = parser.parse_args(argv)
@@ -55,6 +59,9 @@ def main(
     except ConfigError as error:
         sys.stderr.write(f"{error}\n")
         return EXIT_CONFIG
+    if options.print_config:
+        sys.stdout.write(_settings(module.rpartition(".")[2], program.config))
+        return 0
     if options.role == PARENT:
         supervisor = Supervisor(
             module,
@@ -68,3 +75,9 @@ def main(
     run = program.serve if options.role == SERVER else program.work
     run(child)
     return 0
+
+
+def _settings(section: str, config: Any) -> str:
+    values = printable(config) if config is not None else {}
+    lines = [f"[{section}]", *(f"{name} = {value}" for name, value in values.items())]
+    return "\n".join(lines) + "\n"

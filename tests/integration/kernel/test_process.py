@@ -16,14 +16,20 @@ ROOT = Path(__file__).parents[3]
 
 PROGRAM = """
 import os, sys, time
+from dataclasses import dataclass
 from pathlib import Path
 from services.kernel.child import Child
-from services.kernel.config import ConfigError
+from services.kernel.config import ConfigError, setting
 from services.kernel.program import Program, main
 
 directory = Path(os.environ["TEST_DIRECTORY"])
 behaviour = os.environ["TEST_BEHAVIOUR"]
 grace = float(os.environ["TEST_GRACE"])
+
+@dataclass(frozen=True)
+class Config:
+    port: int = setting(7000, doc="A port.")
+    page_secret: str = setting("hidden", doc="Signs.", secret=True)
 
 def note(text):
     with (directory / "log").open("a") as file:
@@ -52,6 +58,7 @@ def load(file):
         work=child_of("workers"),
         servers=int(os.environ["TEST_SERVERS"]),
         grace=grace,
+        config=Config(),
     )
 
 sys.exit(main("program", load))
@@ -61,7 +68,7 @@ sys.exit(main("program", load))
 class Installation:
     """A running parent."""
 
-    def __init__(self, directory: Path, behaviour="good", servers=1, grace=20.0):
+    def __init__(self, directory: Path, behaviour="good", servers=1, grace=20.0, more=()):
         self.directory = directory
         (directory / "program.py").write_text(PROGRAM)
         environ = os.environ | {
@@ -72,8 +79,10 @@ class Installation:
             "TEST_GRACE": str(grace),
         }
         command = [sys.executable, "-m", "program", "--config", "stoa.toml"]
-        command += ["--ready-file", str(directory / "ready")]
-        self.process = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE, text=True)
+        command += ["--ready-file", str(directory / "ready"), *more]
+        self.process = subprocess.Popen(
+            command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
 
     def children(self):
         ready = self.directory / "ready"
@@ -116,8 +125,9 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Installation]]:
         if installation.process.poll() is None:
             installation.process.kill()
             installation.process.wait()
-        assert installation.process.stderr is not None
-        installation.process.stderr.close()
+        for stream in (installation.process.stdout, installation.process.stderr):
+            assert stream is not None
+            stream.close()
 
 
 pytestmark = pytest.mark.skipif(
@@ -199,6 +209,14 @@ def test_a_second_signal_does_not_wait_for_the_grace(start):
     installation.process.send_signal(signal.SIGTERM)
     wait_until(lambda: not (installation.directory / "ready").exists())
     assert installation.end() == 1
+
+
+def test_settings_are_printed_without_secrets_and_nothing_is_started(start):
+    installation = start(more=["--print-config"])
+    printed = installation.process.stdout.read()
+    assert installation.process.wait() == 0
+    assert printed == "[program]\nport = 7000\npage_secret = ***\n"
+    assert installation.log() == ["loaded stoa.toml"]
 
 
 def test_a_wrong_configuration_is_printed_before_anything_is_started(start):
