@@ -100,11 +100,8 @@ class AioServer:
         self._pools.close()
         self._watching.shutdown(wait=False)
 
-    def serve(self, on_started: Callable[[dict[Audience, int]], None] | None = None) -> None:
+    async def serve(self, on_started: Callable[[dict[Audience, int]], None] | None = None) -> None:
         """Start, and stop at SIGTERM or SIGINT; in the main thread, also as process 1."""
-        asyncio.run(self._serve(on_started))
-
-    async def _serve(self, on_started: Callable[[dict[Audience, int]], None] | None) -> None:
         asked = asyncio.Event()
         # Process 1 has no default action for signals: without a handler it would not end.
         for one in (signal.SIGTERM, signal.SIGINT):
