@@ -69,7 +69,7 @@ class LazyGroup(TyperGroup):
             for name, entry in entries.items()
         }
         super().__init__(commands=commands, **attrs)
-        self.params += _global_options()
+        self.params += _global_options(completion=True)
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         """Find the command that `args` begin with, and import it."""
@@ -95,8 +95,9 @@ def _take_global_options(command: Any) -> None:
         command.params += _global_options()
 
 
-def _global_options() -> list[Any]:
-    app = typer.Typer(add_completion=False)
+def _global_options(*, completion: bool = False) -> list[Any]:
+    """The options; with `completion`, those that install it in a shell as well."""
+    app = typer.Typer(add_completion=completion)
     app.command()(_every_command)
     params: list[Any] = get_command(app).params
     for param in params:

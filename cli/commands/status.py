@@ -17,6 +17,8 @@ from cli.target import Target, of_installation
 
 app = typer.Typer()
 
+# Seconds; the table does not wait for more than this.
+_REVISION_TIMEOUT = 2.0
 _ROLE = re.compile(r"--role (\S+) --index (\d+)")
 
 _COLUMNS = (
@@ -26,6 +28,7 @@ _COLUMNS = (
     Column("Latency", lambda one: f"{one['milliseconds']:.0f} ms" if "milliseconds" in one else ""),
     Column("Pid", "pid"),
     Column("Up", lambda one: _duration(one["upSeconds"]) if "upSeconds" in one else ""),
+    Column("Policy revision", "policyRevision"),
     Column("Processes", lambda one: ", ".join(p["role"] for p in one.get("processes", ()))),
 )
 
@@ -44,6 +47,8 @@ def status(*, data: Data = None) -> None:
         if health.serving:
             row["milliseconds"] = round(health.milliseconds, 1)
         rows.append(row | _processes(target, service))
+        if service == "authz" and health.serving:
+            rows[-1] |= _revision(target)
     current().output.list(rows, _COLUMNS)
     unwell = [row["service"] for row in rows if row["health"] != "SERVING"]
     if unwell:
@@ -52,6 +57,26 @@ def status(*, data: Data = None) -> None:
             todo="Start them with `stoa up -d`, or read their logs.",
             code=ExitCode.UNAVAILABLE,
         )
+
+
+def _revision(target: Target) -> dict[str, Any]:
+    """The newest revision of the policy, where the caller is known there."""
+    import grpc
+    from stoa.authz.v1 import authorization_service_pb2_grpc, check_pb2
+
+    from cli.connection import Connection
+
+    # A question about oneself, which everybody may ask; the revision is what is wanted.
+    request = check_pb2.CheckRequest(action="Microsoft.Compute/galleries/read", resource="/")
+    connection = Connection(target, current().trace, debug=current().options.debug)
+    try:
+        stub = connection.stub("authz", authorization_service_pb2_grpc.AuthorizationServiceStub)
+        decision = stub.Check(request, timeout=_REVISION_TIMEOUT).decision
+    except (grpc.RpcError, CliError):
+        return {}
+    finally:
+        connection.close()
+    return {"policyRevision": decision.revision}
 
 
 def _processes(target: Target, service: str) -> dict[str, Any]:
