@@ -24,9 +24,10 @@ from services.replication.content.leaf_page import SegmentLeaves
 from services.replication.content.manifest import DiskFormat, DiskHeader, Manifest
 from services.replication.content.progress import DEFAULT_OPTIONS, Control, CopyOptions, Phase
 from services.replication.content.sealing import DiskBuilder
+from services.replication.content.slots import Copied, Slot
 from services.replication.content.source import Source, SourceSegment, source_segments
-from services.replication.content.store import PutOutcome, Window
-from services.replication.content.windows import Claims, Copied, Slot, WindowedCopy
+from services.replication.content.store import ObjectWriter, PutOutcome
+from services.replication.content.windows import Claims, WindowedCopy
 from services.replication.content.workers import Workers
 
 
@@ -133,7 +134,9 @@ class _Ingest:
     slot: Slot
     control: Control
 
-    def segment(self, item: SourceSegment, buffer: SegmentBuffer, window: Window) -> Copied | None:
+    def segment(
+        self, item: SourceSegment, buffer: SegmentBuffer, window: ObjectWriter
+    ) -> Copied | None:
         base = item.index * SEGMENT_BYTES
         size = segment_length(self.source.size, item.index)
         for run in item.runs:

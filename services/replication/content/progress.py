@@ -138,7 +138,13 @@ class VerifyPolicy(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class CopyOptions:
-    """Bounds of a copy. Memory is `workers` segments; a window ends at bytes or seconds."""
+    """Bounds of a copy.
+
+    `window_bytes` and `window_seconds` bound what a crash may cost: what is not yet journalled. It
+    is two half windows, one being filled while the other is made durable. Memory is `workers` + 2
+    buffers of 4 MiB. With SAMPLE one of `sample_every` segments is read back. A segment that reads
+    back badly is written again until `attempts` writings were bad.
+    """
 
     workers: int = 4
     window_bytes: int = 256 << 20

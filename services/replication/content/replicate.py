@@ -18,8 +18,9 @@ from services.replication.content.manifest import Manifest, Segment
 from services.replication.content.progress import DEFAULT_OPTIONS, Control, CopyOptions, Phase
 from services.replication.content.sealing import put_manifest, put_page
 from services.replication.content.segment_io import LeafLists, read_packed, read_page
-from services.replication.content.store import PutOutcome, Store, Window
-from services.replication.content.windows import Claims, Copied, Slot, WindowedCopy
+from services.replication.content.slots import Copied, Slot
+from services.replication.content.store import ObjectWriter, PutOutcome, Store
+from services.replication.content.windows import Claims, WindowedCopy
 from services.replication.content.workers import Workers
 
 
@@ -149,7 +150,7 @@ class _Replicate:
     slot: Slot
     leaves: LeafLists
 
-    def segment(self, item: Segment, buffer: SegmentBuffer, window: Window) -> Copied:
+    def segment(self, item: Segment, buffer: SegmentBuffer, window: ObjectWriter) -> Copied:
         leaves = self.leaves.of(item)
         key = object_key(self.slot.tenant, item.digest)
         if self.slot.store.length(key) == item.packed_length:

@@ -34,11 +34,8 @@ class StoredRef:
     tag: str
 
 
-class Window(Protocol):
-    """A group of objects that becomes durable together. Puts may come from many threads.
-
-    Leaving the context without commit abandons the window: what it wrote is dropped.
-    """
+class ObjectWriter(Protocol):
+    """Takes objects, from many threads at once."""
 
     def put(self, key: str, parts: Sequence[memoryview], *, aligned: bool = False) -> PutOutcome:
         """Write the parts as one object unless one of that length is there already.
@@ -51,6 +48,13 @@ class Window(Protocol):
             StoreFull, StoreIoError, StoreAccessDenied, StoreUnavailable: nothing is promised for
                 any object of this window.
         """
+
+
+class Window(ObjectWriter, Protocol):
+    """A group of objects that becomes durable together.
+
+    Leaving the context without commit abandons the window: what it wrote is dropped.
+    """
 
     def commit(self) -> None:
         """Make every object of the window durable and visible; call it once, from one thread."""

@@ -23,17 +23,22 @@ from services.replication.content.journal import forget_task, read_journals
 from services.replication.content.keys import object_key
 from services.replication.content.leaf_page import SegmentLeaves
 from services.replication.content.manifest import DiskHeader
-from services.replication.content.progress import DEFAULT_OPTIONS, Control, CopyOptions
+from services.replication.content.progress import (
+    DEFAULT_OPTIONS,
+    Checkpoint,
+    Control,
+    CopyOptions,
+)
 from services.replication.content.refs import BlobRef, commit_blob
 from services.replication.content.sealing import DiskBuilder
-from services.replication.content.store import PutOutcome, Window
-from services.replication.content.windows import (
+from services.replication.content.slots import (
     Copied,
     Slot,
-    checkpoint,
     count_copied,
     is_good,
+    journal_window,
 )
+from services.replication.content.store import PutOutcome, Window
 
 _THREADS: Final = 2
 
@@ -132,15 +137,19 @@ class BlobUpload:
         """Make every full segment durable and return the durable offset."""
         copied = self._end_window()
         if self._index > self._durable:
-            checkpoint(
+            journal_window(
                 self._slot,
-                self._control,
                 self._subject,
-                sequence=self._sequence,
+                self._sequence,
                 start=self._durable,
                 stop=self._index,
                 copied=copied,
                 keep_leaves=True,
+            )
+            self._control.checkpoint(
+                Checkpoint(
+                    self._slot.task, self._sequence, self._index, self._control.progress.sample()
+                )
             )
             self._sequence += 1
             self._durable = self._index

@@ -1,43 +1,31 @@
 """The engine of every copy: commit windows, read-back, checkpoints.
 
 A window is committed as a group, its objects are read back from the medium and hashed, and only
-then is the journal written and the caller told (replication specification, section 2.5).
+then is the journal written and the caller told (replication specification, section 2.5). While
+one window is made durable the next one is filled, so that neither the processor nor the medium
+waits for the other; together they hold no more than `CopyOptions.window_bytes`.
 """
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Generic, Protocol, TypeVar, assert_never
+from typing import Final, Generic, Protocol, TypeVar, assert_never
 
 from services.replication.content.buffers import SegmentBuffer
-from services.replication.content.errors import ObjectCorrupt, ObjectMissing
-from services.replication.content.journal import Journal, JournalEntry, append_journal
+from services.replication.content.errors import ObjectCorrupt
 from services.replication.content.keys import object_key
-from services.replication.content.leaf_page import SegmentLeaves
-from services.replication.content.manifest import Extent, Segment
-from services.replication.content.progress import (
-    Checkpoint,
-    Control,
-    CopyOptions,
-    VerifyPolicy,
-)
-from services.replication.content.segment_io import read_packed
-from services.replication.content.store import PutOutcome, Store, Window
+from services.replication.content.progress import Checkpoint, Control, CopyOptions, VerifyPolicy
+from services.replication.content.slots import Copied, Slot, count_copied, is_good, journal_window
+from services.replication.content.store import ObjectWriter, PutOutcome, Window
 from services.replication.content.workers import Workers
 
-
-@dataclass(frozen=True, slots=True)
-class Copied:
-    """A segment that was put, or found present: what the journal and the read-back need."""
-
-    index: int
-    digest: bytes
-    leaves: SegmentLeaves
-    packed_length: int
-    outcome: PutOutcome
+CHECKERS: Final = 2
+"""Threads, with a segment buffer each, that read back beside those that copy."""
 
 
 class Item(Protocol):
@@ -49,15 +37,7 @@ class Item(Protocol):
 
 
 ItemT = TypeVar("ItemT", bound=Item)
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """Where a copy goes: a tenant's part of a store, and the task that it is journalled under."""
-
-    store: Store
-    tenant: str
-    task: str
+ValueT = TypeVar("ValueT")
 
 
 class Claims(Generic[ItemT]):
@@ -66,9 +46,12 @@ class Claims(Generic[ItemT]):
     def __init__(
         self, items: Iterator[ItemT], cost: Callable[[ItemT], int], options: CopyOptions
     ) -> None:
+        """Take `items` in order; `cost` tells the most bytes that one may write."""
         self._items = items
         self._cost = cost
-        self._options = options
+        # Halves, because two windows are under way at once.
+        self._limit = options.window_bytes // 2
+        self._seconds = options.window_seconds / 2
         self._lock = threading.Lock()
         self._next = next(items, None)
         self._room = 0
@@ -76,8 +59,8 @@ class Claims(Generic[ItemT]):
 
     def open_window(self) -> None:
         """Let workers claim again."""
-        self._room = self._options.window_bytes
-        self._deadline = time.monotonic() + self._options.window_seconds
+        self._room = self._limit
+        self._deadline = time.monotonic() + self._seconds
 
     def claim(self) -> ItemT | None:
         """Return the next segment, or None where the window is full; the first always fits."""
@@ -86,7 +69,7 @@ class Claims(Generic[ItemT]):
             if item is None:
                 return None
             cost = self._cost(item)
-            is_first = self._room == self._options.window_bytes
+            is_first = self._room == self._limit
             if not is_first and (cost > self._room or time.monotonic() > self._deadline):
                 return None
             # A segment without cost must end the state of being first, too.
@@ -97,6 +80,46 @@ class Claims(Generic[ItemT]):
     def next_index(self) -> int | None:
         """Return the index of the first segment that is not claimed, None at the end."""
         return None if self._next is None else self._next.index
+
+
+class _Shared:
+    """Puts into a window, knowing what the one before it is still making durable."""
+
+    def __init__(self, window: ObjectWriter, before: frozenset[str]) -> None:
+        self.keys: set[str] = set()
+        self._window = window
+        self._before = before
+
+    def put(self, key: str, parts: Sequence[memoryview], *, aligned: bool = False) -> PutOutcome:
+        if key in self._before:
+            return PutOutcome.PRESENT
+        self.keys.add(key)
+        return self._window.put(key, parts, aligned=aligned)
+
+
+@dataclass(frozen=True, slots=True)
+class _Filled(Generic[ItemT]):
+    """A window whose segments [start, stop) are put and not yet durable.
+
+    Closing `closing` ends the window, which drops what was not committed.
+    """
+
+    window: Window
+    closing: contextlib.ExitStack
+    keys: frozenset[str]
+    sequence: int
+    start: int
+    stop: int
+    done: list[tuple[ItemT, Copied]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Finished:
+    """A window that is durable, verified and journalled."""
+
+    sequence: int
+    stop: int
+    copied: list[Copied]
 
 
 @dataclass(slots=True)
@@ -112,7 +135,7 @@ class WindowedCopy(Generic[ItemT]):
     control: Control
     options: CopyOptions
     workers: Workers
-    copy: Callable[[ItemT, SegmentBuffer, Window], Copied | None]
+    copy: Callable[[ItemT, SegmentBuffer, ObjectWriter], Copied | None]
     written: Callable[[int], None]
     keep_leaves: bool
     _seen: int = field(default=0, init=False)
@@ -121,66 +144,116 @@ class WindowedCopy(Generic[ItemT]):
         self, claims: Claims[ItemT], *, start: int, end: int, sequence: int
     ) -> Iterator[Copied]:
         """Copy segments [start, end); yield those that are not holes, once they are journalled."""
-        while claims.next_index() is not None:
-            claims.open_window()
-            copied = self._window(claims)
+        running: Future[_Finished] | None = None
+        before: frozenset[str] = frozenset()
+        with (
+            Workers(CHECKERS) as checkers,
+            # Leaving waits for the window that is being finished: it may still be journalled.
+            ThreadPoolExecutor(1, thread_name_prefix="window") as finisher,
+        ):
+            while claims.next_index() is not None:
+                filled = self._fill(claims, before, sequence, start=start, end=end)
+                try:
+                    if running is not None:
+                        yield from self._tell(running.result())
+                    self.control.check()
+                except BaseException:
+                    filled.closing.close()
+                    raise
+                running = finisher.submit(self._finish, filled, checkers)
+                before, sequence, start = filled.keys, sequence + 1, filled.stop
+            if running is not None:
+                yield from self._tell(running.result())
+
+    def _fill(
+        self,
+        claims: Claims[ItemT],
+        before: frozenset[str],
+        sequence: int,
+        *,
+        start: int,
+        end: int,
+    ) -> _Filled[ItemT]:
+        """Put the segments of the next window."""
+        self.control.fence()
+        claims.open_window()
+        with contextlib.ExitStack() as closing:
+            window = closing.enter_context(self.slot.store.begin(self.slot.task))
+            shared = _Shared(window, before)
+            done = self._put(claims.claim, shared, workers=self.workers)
+            for _, copied in done:
+                count_copied(self.control, copied)
             stop = claims.next_index()
-            stop = end if stop is None else stop
-            checkpoint(
-                self.slot,
-                self.control,
-                self.subject,
+            return _Filled(
+                window=window,
+                closing=closing.pop_all(),
+                keys=frozenset(shared.keys),
                 sequence=sequence,
                 start=start,
-                stop=stop,
-                copied=copied,
-                keep_leaves=self.keep_leaves,
+                stop=end if stop is None else stop,
+                done=done,
             )
-            yield from copied
-            sequence += 1
-            start = stop
 
-    def _window(self, claims: Claims[ItemT]) -> list[Copied]:
-        claimed = claims.claim
+    def _put(
+        self, claim: Callable[[], ItemT | None], writer: ObjectWriter, *, workers: Workers
+    ) -> list[tuple[ItemT, Copied]]:
+        done: list[tuple[ItemT, Copied]] = []
+
+        def work(item: ItemT, buffer: SegmentBuffer) -> None:
+            self.control.check()
+            copied = self.copy(item, buffer, writer)
+            if copied is not None:
+                done.append((item, copied))
+
+        workers.each(claim, work)
+        return done
+
+    def _finish(self, filled: _Filled[ItemT], checkers: Workers) -> _Finished:
+        """Make a window durable, read it back, write again what is bad, and journal it."""
+        with filled.closing:
+            filled.window.commit()
+        self.written(_written_bytes(filled.done))
         good: list[Copied] = []
-        for attempt in range(self.options.attempts):
-            done = self._put(claimed, repairing=attempt > 0)
-            bad = self._read_back(done)
+        done = filled.done
+        for attempt in range(1, self.options.attempts + 1):
+            bad = self._read_back(done, checkers)
             indexes = {item.index for item, _ in bad}
             good += [copied for _, copied in done if copied.index not in indexes]
             if not bad:
-                return sorted(good, key=lambda copied: copied.index)
-            for _, copied in bad:
-                self.slot.store.quarantine(object_key(self.slot.tenant, copied.digest))
-            claimed = _one_by_one([item for item, _ in bad])
-        key = object_key(self.slot.tenant, bad[0][1].digest)
-        raise ObjectCorrupt(key, f"still bad after {self.options.attempts} attempts")
+                break
+            if attempt == self.options.attempts:
+                key = object_key(self.slot.tenant, bad[0][1].digest)
+                raise ObjectCorrupt(key, f"still bad after {attempt} attempts")
+            done = self._repair(bad, checkers)
+        good.sort(key=lambda copied: copied.index)
+        journal_window(
+            self.slot,
+            self.subject,
+            filled.sequence,
+            start=filled.start,
+            stop=filled.stop,
+            copied=good,
+            keep_leaves=self.keep_leaves,
+        )
+        return _Finished(filled.sequence, filled.stop, good)
 
-    def _put(
-        self, claim: Callable[[], ItemT | None], *, repairing: bool
+    def _repair(
+        self, bad: list[tuple[ItemT, Copied]], checkers: Workers
     ) -> list[tuple[ItemT, Copied]]:
+        """Set bad objects aside and write them again."""
+        for _, copied in bad:
+            self.slot.store.quarantine(object_key(self.slot.tenant, copied.digest))
         self.control.fence()
-        self.control.check()
-        done: list[tuple[ItemT, Copied]] = []
         with self.slot.store.begin(self.slot.task) as window:
-
-            def work(item: ItemT, buffer: SegmentBuffer) -> None:
-                self.control.check()
-                copied = self.copy(item, buffer, window)
-                if copied is not None:
-                    done.append((item, copied))
-                    if not repairing:
-                        count_copied(self.control, copied)
-
-            self.workers.each(claim, work)
+            done = self._put(_one_by_one([item for item, _ in bad]), window, workers=checkers)
             window.commit()
-        lengths = [c.packed_length for _, c in done if c.outcome is PutOutcome.WRITTEN]
-        self.written(sum(lengths))
-        if repairing:
-            self.control.progress.add(repaired=sum(lengths))
+        self.control.progress.add(repaired=_written_bytes(done))
         return done
 
-    def _read_back(self, done: list[tuple[ItemT, Copied]]) -> list[tuple[ItemT, Copied]]:
+    def _read_back(
+        self, done: list[tuple[ItemT, Copied]], checkers: Workers
+    ) -> list[tuple[ItemT, Copied]]:
+        """Return what does not hash to its digest."""
         bad: list[tuple[ItemT, Copied]] = []
         queue = [pair for pair in done if self._is_checked(pair[1])]
 
@@ -191,7 +264,7 @@ class WindowedCopy(Generic[ItemT]):
             else:
                 bad.append(pair)
 
-        self.workers.each(_one_by_one(queue), check)
+        checkers.each(_one_by_one(queue), check)
         return bad
 
     def _is_checked(self, copied: Copied) -> bool:
@@ -208,56 +281,17 @@ class WindowedCopy(Generic[ItemT]):
             case _:
                 assert_never(self.options.verify)
 
-
-def count_copied(control: Control, copied: Copied) -> None:
-    """Count a segment as copied or as deduplicated."""
-    match copied.outcome:
-        case PutOutcome.WRITTEN:
-            control.progress.add(copied=copied.packed_length)
-        case PutOutcome.PRESENT:
-            control.progress.add(deduplicated=copied.packed_length)
-        case _:
-            assert_never(copied.outcome)
-
-
-def is_good(slot: Slot, copied: Copied, buffer: SegmentBuffer) -> bool:
-    """Read a segment's object back from the medium and tell whether all its leaves are right."""
-    extent = Extent(copied.digest, 0, copied.packed_length)
-    segment = Segment(copied.index, copied.digest, copied.packed_length, (extent,))
-    try:
-        read_packed(slot.store, slot.tenant, segment, copied.leaves, buffer=buffer, uncached=True)
-    except (ObjectCorrupt, ObjectMissing):
-        return False
-    return True
-
-
-def checkpoint(
-    slot: Slot,
-    control: Control,
-    subject: bytes,
-    *,
-    sequence: int,
-    start: int,
-    stop: int,
-    copied: Sequence[Copied],
-    keep_leaves: bool,
-) -> None:
-    """Journal that segments [start, stop) are durable and verified, then tell the caller."""
-    entries = tuple(
-        JournalEntry(
-            item.index,
-            item.digest,
-            item.leaves.length,
-            item.leaves.leaves if keep_leaves else b"",
-            item.outcome is PutOutcome.PRESENT,
+    def _tell(self, finished: _Finished) -> list[Copied]:
+        self.control.checkpoint(
+            Checkpoint(
+                self.slot.task, finished.sequence, finished.stop, self.control.progress.sample()
+            )
         )
-        for item in copied
-    )
-    append_journal(slot.store, slot.task, sequence, Journal(subject, start, stop, entries))
-    control.checkpoint(Checkpoint(slot.task, sequence, stop, control.progress.sample()))
+        return finished.copied
 
 
-ValueT = TypeVar("ValueT")
+def _written_bytes(done: Sequence[tuple[object, Copied]]) -> int:
+    return sum(c.packed_length for _, c in done if c.outcome is PutOutcome.WRITTEN)
 
 
 def _one_by_one(items: Sequence[ValueT]) -> Callable[[], ValueT | None]:

@@ -31,6 +31,7 @@ from services.replication.stores.posix import (
 BLOCK_BYTES: Final = 4096
 DIRECT: Final = getattr(os, "O_DIRECT", 0)
 _SYNC_THREADS: Final = 4
+_SCRATCH_TRIES: Final = 5
 
 
 class DirectIo:
@@ -129,18 +130,15 @@ class LocalWindow:
             return
         os.close(self._scratch)
         self._scratch = None
-        for depth in (3, 2):
-            # Only when it is empty, that is when no other window of the task uses it.
-            with (
-                contextlib.suppress(OSError),
-                directory(self._root, self._path[: depth - 1]) as parent,
-            ):
-                os.rmdir(self._path[depth - 1], dir_fd=parent)
+        # The directory of the task stays: another window of it may be about to begin.
+        *parents, name = self._path
+        with contextlib.suppress(OSError), directory(self._root, parents) as parent:
+            os.rmdir(name, dir_fd=parent)
 
     def _create(self, name: str, *, direct: bool) -> int:
         with self._lock:
             if self._scratch is None:
-                self._scratch = open_directory(self._root, self._path, create=True)
+                self._scratch = self._open_scratch()
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         if direct:
             try:
@@ -152,6 +150,13 @@ class LocalWindow:
                 with contextlib.suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=self._scratch)
         return os.open(name, flags, 0o600, dir_fd=self._scratch)
+
+    def _open_scratch(self) -> int:
+        for _ in range(_SCRATCH_TRIES):
+            # A sweep may take the empty directory of the task between two of our steps.
+            with contextlib.suppress(FileNotFoundError):
+                return open_directory(self._root, self._path, create=True)
+        return open_directory(self._root, self._path, create=True)
 
     def _write_direct(self, descriptor: int, parts: Sequence[memoryview]) -> None:
         last = parts[-1]

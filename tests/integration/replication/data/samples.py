@@ -9,14 +9,14 @@ from services.replication.content.ingest import ingest_disk
 from services.replication.content.manifest import Manifest
 from services.replication.content.progress import Control, CopyOptions
 from services.replication.content.replicate import Origin, replicate_disk
+from services.replication.content.slots import Slot
 from services.replication.content.source import FileSource
 from services.replication.content.store import Store
-from services.replication.content.windows import Slot
 from services.replication.stores.opening import initialise_store, open_store
 
 MIB = 1 << 20
 TENANT = "t1"
-SMALL = CopyOptions(workers=2, window_bytes=8 * MIB)
+SMALL = CopyOptions(workers=2, window_bytes=16 * MIB)
 
 
 def make_image(path: Path, size: int, extents: Iterable[tuple[int, int]], seed: int = 1) -> None:

@@ -372,8 +372,9 @@ def test_phases_and_checkpoints_come_in_order_on_the_callers_thread(
         threads.add(threading.get_ident())
         points.append(point)
         # Told after durability: the objects of the window are there under their names.
-        stored = sum(item.length for item in stores[0].list_objects("objects"))
-        assert stored == point.counters.copied == point.counters.verified
+        durable = point.end_segment * SEGMENT_BYTES
+        assert sum(item.length for item in stores[0].list_objects("objects")) >= durable
+        assert point.counters.verified >= durable
 
     control.checkpoint = note
     ingest(tmp_path / "image", stores[0], control)

@@ -16,9 +16,9 @@ from services.replication.content.progress import Control, CopyOptions, Counters
 from services.replication.content.reader import Data, DiskReader
 from services.replication.content.refs import BlobRef, read_blob, remove_blob
 from services.replication.content.segment_io import read_manifest
+from services.replication.content.slots import Slot
 from services.replication.content.store import Store
 from services.replication.content.upload import BlobUpload
-from services.replication.content.windows import Slot
 from tests.integration.replication.data.samples import (
     MIB,
     TENANT,
