@@ -1,0 +1,97 @@
+"""What the use cases need of the outside: stores of bytes, keys, other services."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from services.replication.content.source import Source
+from services.replication.content.store import Store
+from services.replication.domain.grants import Demand, Grant
+from services.replication.domain.region import Slot, SlotProbe, StoreAddress
+from services.replication.domain.snapshots import ReplicationView
+
+
+class Stores(Protocol):
+    """The stores of bytes behind slots."""
+
+    def probe(self, address: StoreAddress, *, replica_id: str = "") -> SlotProbe:
+        """Look at a store without changing it; with a `replica_id`, whether it is that one.
+
+        Raises:
+            DataError: it cannot be used; ReplicaMismatch where it holds something else.
+        """
+
+    def initialise(self, address: StoreAddress) -> str:
+        """Make an empty root a store; answer its replica id. DataError as `probe`."""
+
+    def identify(self, address: StoreAddress) -> str:
+        """Answer the replica id of a store, empty for an empty root. DataError as `probe`."""
+
+    def open(self, location: str, slot: Slot) -> Store:
+        """Answer the opened store of a slot; it stays open. DataError."""
+
+    def limited(self, store: Store, location: str, bytes_per_second: int | None) -> Store:
+        """Answer the store with the region's limit on what is written into it."""
+
+    def open_file(self, entry: str, path: str) -> Source:
+        """Open a file of a store that is allowed as a source. SourceUnavailable."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlobContent:
+    """A blob as a source: where it lies and what it holds; `root` is empty until committed."""
+
+    name: str
+    uid: str
+    location: str
+    slot: str
+    tenant: str
+    format: str
+    committed: bool
+    root: str
+    size_bytes: int
+    file_bytes: int
+
+
+class BlobSources(Protocol):
+    """What a replication needs to know of blobs."""
+
+    def by_uid(self, uid: str) -> BlobContent | None:
+        """Answer a blob."""
+
+    def named(self, name_key: str) -> BlobContent | None:
+        """Answer the blob that has the name now."""
+
+
+class GrantVerifier(Protocol):
+    """Reads operation grants."""
+
+    def verify(self, token: bytes) -> Grant:
+        """Answer a grant that the catalog signed.
+
+        Raises:
+            PermissionDenied: GRANT_INVALID.
+        """
+
+
+class Rights(Protocol):
+    """Whether the subject of a grant still may what the work needs."""
+
+    def lost(self, grant: Grant) -> Demand | None:
+        """Answer a demand that is no longer met, None where all are.
+
+        Raises:
+            Unavailable: it cannot be decided now.
+        """
+
+
+class OperationResults(Protocol):
+    """Makes what an operation answers."""
+
+    def metadata(self, view: ReplicationView) -> bytes:
+        """Answer the metadata of an operation that waits for a replication."""
+
+    def response(self, view: ReplicationView) -> bytes:
+        """Answer a replication that has completed."""
+
+    def failure(self, view: ReplicationView) -> bytes:
+        """Answer the status of a replication that ended otherwise."""

@@ -1,0 +1,306 @@
+"""The rows that use cases read and write, and the transactions that they do it in."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from services.kernel.filter import Comparison
+from services.replication.domain.events import Event, EventBody, FeedItem
+from services.replication.domain.records import (
+    Replica,
+    ReplicaDisk,
+    ReplicationRecord,
+    Version,
+    VersionDisk,
+    VersionRegion,
+)
+from services.replication.domain.region import Region, SlotProbe
+from services.replication.domain.snapshots import ReplicationView
+
+T = TypeVar("T")
+ReplyT = TypeVar("ReplyT")
+
+
+@dataclass(frozen=True, slots=True)
+class Request(Generic[ReplyT]):
+    """A change as its caller asked for it: who, what, under which request id.
+
+    `encode` makes the reply that is sent, and kept for a repeat, of the use case's answer.
+    """
+
+    caller: str
+    method: str
+    request_id: str
+    digest: bytes
+    encode: Callable[[ReplyT], bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """Which rows a list answers, in which order, and where its page begins.
+
+    `order` are columns that make a row unique, all of them one way; `after` holds their values
+    of the last row of the page before. `prefix` is what the key of the name begins with.
+    """
+
+    limit: int
+    order: tuple[str, ...]
+    descending: bool = False
+    after: tuple[Any, ...] | None = None
+    where: tuple[Comparison, ...] = ()
+    prefix: str = ""
+
+
+class RegionRows(Protocol):
+    """Regions with their slots."""
+
+    def get(self, location: str) -> Region | None:
+        """Answer the region with that id."""
+
+    def lock(self, location: str) -> Region | None:
+        """Answer the region and keep others from changing it until the transaction ends."""
+
+    def find(self, key: str) -> Region | None:
+        """Answer the region whose id or display name has that `location_key`."""
+
+    def all(self) -> Sequence[Region]:
+        """Answer all regions by id."""
+
+    def page(self, listing: Listing) -> Sequence[Region]:
+        """Answer a page of regions."""
+
+    def insert(self, region: Region) -> None:
+        """Add a region with its slots."""
+
+    def update(self, region: Region) -> None:
+        """Replace a region and its slots."""
+
+    def delete(self, location: str) -> None:
+        """Remove a region with its slots."""
+
+    def set_position(self, location: str, position: int) -> None:
+        """Record the position in the feed of the region's last change."""
+
+    def set_probe(self, location: str, slot: str, probe: SlotProbe) -> None:
+        """Record what was found out about a store."""
+
+    def occupants(self, location: str) -> Mapping[str, int]:
+        """Answer, by slot, how many replicas and blobs are in the region."""
+
+    def stored_bytes(self, location: str) -> Mapping[str, int]:
+        """Answer, by slot, the bytes that replicas and blobs occupy."""
+
+    def is_targeted(self, location: str) -> bool:
+        """Whether a version wants a replica in the region."""
+
+
+class VersionRows(Protocol):
+    """Versions, what is wanted of them, and what they hold."""
+
+    def get(self, uid: str) -> Version | None:
+        """Answer a version."""
+
+    def lock(self, uid: str) -> Version | None:
+        """Answer a version and keep others from changing anything of it."""
+
+    def named(self, name_key: str) -> Version | None:
+        """Answer the version that has the name now: the newest that is not withdrawn."""
+
+    def insert(self, version: Version) -> bool:
+        """Add a version unless it is there; tell whether it was added."""
+
+    def update(self, version: Version) -> None:
+        """Replace a version."""
+
+    def disks(self, uid: str) -> Sequence[VersionDisk]:
+        """Answer the known content of the disks, in their order."""
+
+    def put_disk(self, disk: VersionDisk) -> None:
+        """Record the content of a disk, once."""
+
+    def regions(self, uid: str) -> Sequence[VersionRegion]:
+        """Answer the regions of a version in their order."""
+
+    def put_region(self, region: VersionRegion) -> None:
+        """Add or replace a region of a version."""
+
+    def feed_page(
+        self, after: tuple[str, ...] | None, limit: int
+    ) -> Sequence[tuple[str, VersionRegion, int]]:
+        """Answer (name, region, stored bytes) of regions that are not removed."""
+
+
+class ReplicationRows(Protocol):
+    """Replications and their events."""
+
+    def get(self, replication: str) -> ReplicationRecord | None:
+        """Answer a replication."""
+
+    def delivered(self, version: str, generation: int, delivery: str) -> ReplicationRecord | None:
+        """Answer what a delivery has opened."""
+
+    def insert(self, record: ReplicationRecord) -> None:
+        """Add a replication."""
+
+    def update(self, record: ReplicationRecord) -> None:
+        """Replace a replication."""
+
+    def set_final(self, replication: str, view: ReplicationView) -> None:
+        """Keep the whole replication as it ended."""
+
+    def final(self, replication: str) -> ReplicationView | None:
+        """Answer the whole replication as it ended; None while it is open."""
+
+    def page(self, listing: Listing) -> Sequence[ReplicationRecord]:
+        """Answer a page of replications."""
+
+    def open_ones(self) -> Sequence[tuple[str, int, int]]:
+        """Answer (id, sequence, progress revision) of all that are open."""
+
+    def marks(self, ids: Sequence[str]) -> Sequence[tuple[str, int, int]]:
+        """Answer (id, sequence, progress revision) of these."""
+
+    def feed_page(self, after: tuple[str, ...] | None, limit: int) -> Sequence[ReplicationRecord]:
+        """Answer the newest replication of each version that is not withdrawn, by id."""
+
+    def add_events(
+        self, replication: str, first: int, time: datetime, bodies: Sequence[EventBody]
+    ) -> None:
+        """Add events from sequence `first` on."""
+
+    def events_after(self, replication: str, sequence: int, limit: int) -> Sequence[Event]:
+        """Answer events in their order."""
+
+    def forget_events(self, older_than: datetime, limit: int) -> int:
+        """Compact the events of replications that ended that long ago; answer how many."""
+
+
+class ReplicaRows(Protocol):
+    """Replicas and their disks."""
+
+    def get(self, version: str, location: str, slot: str) -> Replica | None:
+        """Answer a replica."""
+
+    def of_region(self, version: str, location: str) -> Sequence[Replica]:
+        """Answer the replicas of a version in a region by slot."""
+
+    def of_version(self, version: str) -> Sequence[Replica]:
+        """Answer the replicas of a version by region and slot."""
+
+    def put(self, replica: Replica) -> None:
+        """Add or replace a replica."""
+
+    def disks(self, version: str, location: str = "", slot: str = "") -> Sequence[ReplicaDisk]:
+        """Answer the disks of the replicas of a version, a region or a slot."""
+
+    def put_disk(self, disk: ReplicaDisk) -> None:
+        """Add or replace a disk of a replica."""
+
+    def forget(self, version: str, location: str, slot: str) -> None:
+        """Remove a replica that is gone."""
+
+    def page(self, listing: Listing) -> Sequence[Replica]:
+        """Answer a page of replicas."""
+
+    def claimable(self, now: datetime, limit: int) -> Sequence[Replica]:
+        """Answer, locked, due tasks that nobody holds; the home region's first."""
+
+    def running(self, now: datetime) -> Mapping[str, int]:
+        """Answer, by region, how many tasks are held."""
+
+    def owned(self, owner: str) -> Sequence[Replica]:
+        """Answer the tasks that a process holds."""
+
+    def extend(self, owner: str, until: datetime) -> None:
+        """Make the leases of a process end later."""
+
+
+class FeedRows(Protocol):
+    """The log of what followers are told."""
+
+    def append(self, items: Sequence[FeedItem]) -> int:
+        """Add items at consecutive positions; answer the last. Belongs at the end of a change."""
+
+    def head(self) -> tuple[str, int]:
+        """Answer the identity of the log and the newest position."""
+
+    def after(self, log: str, position: int, limit: int) -> Sequence[tuple[int, FeedItem]]:
+        """Answer the items after a position.
+
+        Raises:
+            PositionCompacted, OutOfRange: take a snapshot.
+        """
+
+    def compact(self, older_than: datetime) -> None:
+        """Drop what is older."""
+
+
+class RequestRows(Protocol):
+    """Replies kept by request id."""
+
+    def once(self, request: Request[T], work: Callable[[], T]) -> bytes:
+        """Answer the reply that was kept, or that of the work, which is then kept."""
+
+
+class OperationRows(Protocol):
+    """Long-running operations, as far as the use cases end them."""
+
+    def create(
+        self, *, subscription: str, owner: str, verb: str, target: str, metadata: bytes
+    ) -> str:
+        """Add an operation and answer its name."""
+
+    def succeed(self, name: str, response: bytes, metadata: bytes) -> None:
+        """End an operation well."""
+
+    def fail(self, name: str, status: bytes, metadata: bytes) -> None:
+        """End an operation with an error."""
+
+
+class Tx(Protocol):
+    """One transaction; its parts see each other's changes."""
+
+    @property
+    def regions(self) -> RegionRows:
+        """Regions."""
+
+    @property
+    def versions(self) -> VersionRows:
+        """Versions."""
+
+    @property
+    def replications(self) -> ReplicationRows:
+        """Replications."""
+
+    @property
+    def replicas(self) -> ReplicaRows:
+        """Replicas."""
+
+    @property
+    def feed(self) -> FeedRows:
+        """The feed."""
+
+    @property
+    def requests(self) -> RequestRows:
+        """Replies by request id."""
+
+    @property
+    def operations(self) -> OperationRows:
+        """Long-running operations."""
+
+    def now(self) -> datetime:
+        """Answer the time of the database, which leases are compared with."""
+
+
+class UnitOfWork(Protocol):
+    """Runs functions over the rows."""
+
+    def read(self, fn: Callable[[Tx], T]) -> T:
+        """Run `fn` without changes; each statement sees the newest commit."""
+
+    def snapshot(self, fn: Callable[[Tx], T]) -> T:
+        """Run `fn` without changes on one state of the rows."""
+
+    def transact(self, fn: Callable[[Tx], T]) -> T:
+        """Run `fn` in one durable transaction, perhaps more than once."""

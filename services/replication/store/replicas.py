@@ -1,0 +1,101 @@
+"""Replicas, which are also the tasks that make them, in the database."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, and_, delete, func, or_, select, update
+
+from services.replication.domain.records import Replica, ReplicaDisk
+from services.replication.ports.rows import Listing
+from services.replication.store import tables
+from services.replication.store.records import Records
+
+_REPLICAS: Final = Records(tables.replicas, Replica)
+_DISKS: Final = Records(tables.replica_disks, ReplicaDisk)
+_T: Final = tables.replicas.c
+_D: Final = tables.replica_disks.c
+# As the condition of the partial index says it, so that the index is used.
+_ENDED: Final = ("COMPLETED", "FAILED", "CANCELLED", "REMOVED")
+
+
+class ReplicaTable:
+    """Fulfils `ports.rows.ReplicaRows`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection: Final = connection
+
+    def get(self, version: str, location: str, slot: str) -> Replica | None:
+        """Answer a replica."""
+        return _REPLICAS.get(self._connection, version, location, slot)
+
+    def of_region(self, version: str, location: str) -> Sequence[Replica]:
+        """Answer the replicas of a version in a region by slot."""
+        statement = _REPLICAS.select.where(_T.version == version, _T.location == location)
+        return _REPLICAS.all(self._connection, statement.order_by(_T.slot))
+
+    def of_version(self, version: str) -> Sequence[Replica]:
+        """Answer the replicas of a version by region and slot."""
+        statement = _REPLICAS.select.where(_T.version == version)
+        return _REPLICAS.all(self._connection, statement.order_by(_T.location, _T.slot))
+
+    def put(self, replica: Replica) -> None:
+        """Add or replace a replica."""
+        _REPLICAS.put(self._connection, replica)
+
+    def disks(self, version: str, location: str = "", slot: str = "") -> Sequence[ReplicaDisk]:
+        """Answer the disks of the replicas of a version, a region or a slot."""
+        statement = _DISKS.select.where(_D.version == version)
+        if location:
+            statement = statement.where(_D.location == location)
+        if slot:
+            statement = statement.where(_D.slot == slot)
+        return _DISKS.all(self._connection, statement)
+
+    def put_disk(self, disk: ReplicaDisk) -> None:
+        """Add or replace a disk of a replica."""
+        _DISKS.put(self._connection, disk)
+
+    def forget(self, version: str, location: str, slot: str) -> None:
+        """Remove a replica that is gone."""
+        for table in (tables.replica_disks, tables.replicas):
+            c = table.c
+            self._connection.execute(
+                delete(table).where(c.version == version, c.location == location, c.slot == slot)
+            )
+
+    def page(self, listing: Listing) -> Sequence[Replica]:
+        """Answer a page of replicas."""
+        return _REPLICAS.page(self._connection, listing)
+
+    def claimable(self, now: datetime, limit: int) -> Sequence[Replica]:
+        """Answer, locked, due tasks that nobody holds, those that wait longest first."""
+        statement = (
+            _REPLICAS.select.where(
+                _T.state.not_in(_ENDED),
+                _T.due_time <= now,
+                or_(_T.owner == "", _T.lease_time <= now),
+            )
+            .order_by(_T.due_time, _T.version, _T.location, _T.slot)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        return _REPLICAS.all(self._connection, statement)
+
+    def running(self, now: datetime) -> Mapping[str, int]:
+        """Answer, by region, how many tasks are held."""
+        statement = (
+            select(_T.location, func.count())
+            .where(and_(_T.owner != "", _T.lease_time > now))
+            .group_by(_T.location)
+        )
+        return {row[0]: int(row[1]) for row in self._connection.execute(statement)}
+
+    def owned(self, owner: str) -> Sequence[Replica]:
+        """Answer the tasks that a process holds."""
+        return _REPLICAS.all(self._connection, _REPLICAS.select.where(_T.owner == owner))
+
+    def extend(self, owner: str, until: datetime) -> None:
+        """Make the leases of a process end later."""
+        statement = update(tables.replicas).where(_T.owner == owner)
+        self._connection.execute(statement.values(lease_time=until))

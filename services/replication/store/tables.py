@@ -1,0 +1,299 @@
+"""The tables of the replication service."""
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    ForeignKey,
+    Index,
+    Integer,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from services.kernel.db.tables import (
+    Json,
+    KeyText,
+    UtcTime,
+    add_feed,
+    add_leases,
+    add_operations,
+    add_outbox,
+    add_request_log,
+    new_metadata,
+)
+
+metadata: Final = new_metadata()
+outbox: Final = add_outbox(metadata)
+operations: Final = add_operations(metadata)
+request_log: Final = add_request_log(metadata)
+leases: Final = add_leases(metadata)
+feed: Final = add_feed(metadata, "feed")
+
+# Every process signs page tokens with the secret that is configured or, without one, with this;
+# `feed_uid` is the identity that followers know the feed by.
+installation: Final = Table(
+    "installation",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+regions: Final = Table(
+    "regions",
+    metadata,
+    Column("id", KeyText, primary_key=True),
+    Column("uid", Text, nullable=False),
+    Column("display_name", Text, nullable=False),
+    # An id and a display name are looked up alike, so both are taken in one column.
+    Column("display_key", KeyText, nullable=False, unique=True),
+    Column("zones", Json, nullable=False),
+    Column("capabilities", Json, nullable=False),
+    Column("prices", Json),
+    Column("limits", Json),
+    Column("create_time", UtcTime, nullable=False),
+    Column("update_time", UtcTime, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("feed_position", BigInteger, nullable=False),
+)
+
+slots: Final = Table(
+    "slots",
+    metadata,
+    Column("location", KeyText, ForeignKey("regions.id", ondelete="CASCADE"), primary_key=True),
+    Column("id", KeyText, primary_key=True),
+    Column("ordinal", Integer, nullable=False),
+    Column("store_url", Text, nullable=False),
+    Column("store_options", Json, nullable=False),
+    Column("failure_domain", Text, nullable=False),
+    Column("zone", Text, nullable=False),
+    Column("tier", Text, nullable=False),
+    Column("internal_replica_count", Integer),
+    Column("replica_id", Text, nullable=False, unique=True),
+    Column("health", Text, nullable=False),
+    Column("free_bytes", BigInteger),
+    Column("device", Text, nullable=False),
+    Column("probe_time", UtcTime),
+)
+
+# A version as the catalog wants it now. Its row is what all changes of one version lock.
+versions: Final = Table(
+    "versions",
+    metadata,
+    Column("uid", KeyText, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", KeyText, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("withdrawn", Boolean, nullable=False),
+    Column("desired", Json, nullable=False),
+    Column("grant", Json, nullable=False),
+    Column("replication", Text, nullable=False),
+    Column("create_time", UtcTime, nullable=False),
+    Column("update_time", UtcTime, nullable=False),
+)
+Index("ix_versions_name_key", versions.c.name_key, versions.c.create_time)
+
+# The content of a version's disks, fixed by the first reading.
+version_disks: Final = Table(
+    "version_disks",
+    metadata,
+    Column("version", KeyText, ForeignKey("versions.uid"), primary_key=True),
+    Column("disk", KeyText, primary_key=True),
+    Column("root", Text, nullable=False),
+    Column("size_bytes", BigInteger, nullable=False),
+    Column("data_bytes", BigInteger, nullable=False),
+)
+
+# A version in a region, through all replications and after them.
+version_regions: Final = Table(
+    "version_regions",
+    metadata,
+    Column("version", KeyText, ForeignKey("versions.uid"), primary_key=True),
+    Column("location", KeyText, primary_key=True),
+    Column("ordinal", Integer, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("replication", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("wanted", Integer, nullable=False),
+    Column("good", Integer, nullable=False),
+    Column("was_completed", Boolean, nullable=False),
+    Column("cause", Json),
+    Column("progress", Json, nullable=False),
+    Column("source_location", Text, nullable=False),
+    Column("crossed_bytes", BigInteger, nullable=False),
+    Column("start_time", UtcTime),
+    Column("end_time", UtcTime),
+    Column("feed_position", BigInteger, nullable=False),
+)
+Index("ix_version_regions_location", version_regions.c.location)
+
+replications: Final = Table(
+    "replications",
+    metadata,
+    Column("id", KeyText, primary_key=True),
+    Column("version", KeyText, ForeignKey("versions.uid"), nullable=False),
+    Column("name_key", KeyText, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("sequence", BigInteger, nullable=False),
+    # Sequence number of the oldest event that was compacted away: what comes after is held.
+    Column("horizon", BigInteger, nullable=False),
+    # Counts progress: a watcher that has seen this number has seen the newest figures.
+    Column("progress_revision", BigInteger, nullable=False),
+    Column("progress", Json, nullable=False),
+    Column("predecessor", Text, nullable=False),
+    Column("successor", Text, nullable=False),
+    Column("retry", Boolean, nullable=False),
+    # What makes a delivery the same one: the request id of a retry, empty otherwise.
+    Column("delivery", Text, nullable=False),
+    Column("digest", Text, nullable=False),
+    # Regions of this replication in their order: ids alone, their state is in version_regions.
+    Column("locations", Json, nullable=False),
+    Column("operation", Text, nullable=False),
+    Column("trace_context", Text, nullable=False),
+    Column("create_time", UtcTime, nullable=False),
+    Column("update_time", UtcTime, nullable=False),
+    Column("end_time", UtcTime),
+    # The whole replication as it ended: what happens to a replica later does not change it.
+    Column("final", Json),
+    Column("feed_position", BigInteger, nullable=False),
+    UniqueConstraint("version", "generation", "delivery"),
+)
+Index("ix_replications_list", replications.c.create_time, replications.c.id)
+Index("ix_replications_name", replications.c.name_key, replications.c.create_time)
+_open = text("end_time IS NULL")
+Index("ix_replications_open", replications.c.id, sqlite_where=_open, postgresql_where=_open)
+
+# A version in a slot: at once the replica and the task that makes, or removes, it.
+replicas: Final = Table(
+    "replicas",
+    metadata,
+    Column("version", KeyText, ForeignKey("versions.uid"), primary_key=True),
+    Column("location", KeyText, primary_key=True),
+    Column("slot", KeyText, primary_key=True),
+    Column("name_key", KeyText, nullable=False),
+    Column("storage_type", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("intent", Text, nullable=False),
+    Column("health", Text, nullable=False),
+    Column("generation", BigInteger, nullable=False),
+    Column("replication", Text, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("due_time", UtcTime, nullable=False),
+    Column("deadline_time", UtcTime, nullable=False),
+    Column("cause", Json),
+    Column("progress", Json, nullable=False),
+    # Where the bytes come from: a region id, empty for the source itself.
+    Column("source_location", Text, nullable=False),
+    Column("owner", Text, nullable=False),
+    Column("fence", BigInteger, nullable=False),
+    Column("lease_time", UtcTime, nullable=False),
+    Column("create_time", UtcTime, nullable=False),
+    Column("update_time", UtcTime, nullable=False),
+    Column("commit_time", UtcTime),
+)
+_unfinished = text("state NOT IN ('COMPLETED', 'FAILED', 'CANCELLED', 'REMOVED')")
+Index(
+    "ix_replicas_unfinished",
+    replicas.c.due_time,
+    sqlite_where=_unfinished,
+    postgresql_where=_unfinished,
+)
+Index("ix_replicas_slot", replicas.c.location, replicas.c.slot)
+_owned = text("owner <> ''")
+Index("ix_replicas_owner", replicas.c.owner, sqlite_where=_owned, postgresql_where=_owned)
+Index("ix_replicas_name", replicas.c.name_key, replicas.c.location, replicas.c.slot)
+
+replica_disks: Final = Table(
+    "replica_disks",
+    metadata,
+    Column("version", KeyText, primary_key=True),
+    Column("location", KeyText, primary_key=True),
+    Column("slot", KeyText, primary_key=True),
+    Column("disk", KeyText, primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("health", Text, nullable=False),
+    Column("cause", Json),
+    Column("progress", Json, nullable=False),
+    # Segments below this one are durable, verified and journalled in the slot.
+    Column("checkpoint", BigInteger, nullable=False),
+    Column("stored_bytes", BigInteger, nullable=False),
+    Column("damaged_bytes", BigInteger, nullable=False),
+    Column("healed_bytes", BigInteger, nullable=False),
+    Column("heal_count", Integer, nullable=False),
+    Column("heal_time", UtcTime),
+    Column("verify_time", UtcTime),
+)
+
+# The state transitions of each replication, and its end.
+events: Final = Table(
+    "events",
+    metadata,
+    Column("replication", KeyText, ForeignKey("replications.id"), primary_key=True),
+    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
+    Column("create_time", UtcTime, nullable=False),
+    Column("payload", Json, nullable=False),
+)
+
+blobs: Final = Table(
+    "blobs",
+    metadata,
+    Column("uid", KeyText, primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("name_key", KeyText, nullable=False, unique=True),
+    Column("parent_key", KeyText, nullable=False),
+    Column("subscription_key", KeyText, nullable=False),
+    Column("tenant", Text, nullable=False),
+    Column("location", KeyText, nullable=False),
+    Column("slot", KeyText, nullable=False),
+    Column("format", Text, nullable=False),
+    Column("size_bytes", BigInteger),
+    Column("state", Text, nullable=False),
+    Column("committed_bytes", BigInteger, nullable=False),
+    Column("zero_bytes", BigInteger, nullable=False),
+    Column("stored_bytes", BigInteger, nullable=False),
+    Column("root", Text, nullable=False),
+    Column("tags", Json, nullable=False),
+    # Raised by each stream that opens: an older one may then write nothing more.
+    Column("fence", BigInteger, nullable=False),
+    Column("create_time", UtcTime, nullable=False),
+    Column("update_time", UtcTime, nullable=False),
+    Column("commit_time", UtcTime),
+    # When it is collected; NULL while a source holds it.
+    Column("expire_time", UtcTime),
+    Column("revision", BigInteger, nullable=False),
+)
+Index("ix_blobs_list", blobs.c.parent_key, blobs.c.name_key)
+Index("ix_blobs_subscription", blobs.c.subscription_key, blobs.c.name_key)
+Index("ix_blobs_expire_time", blobs.c.expire_time)
+Index("ix_blobs_slot", blobs.c.location, blobs.c.slot)
+
+blob_holds: Final = Table(
+    "blob_holds",
+    metadata,
+    Column("blob", KeyText, ForeignKey("blobs.uid", ondelete="CASCADE"), primary_key=True),
+    Column("source_uid", KeyText, primary_key=True),
+    Column("source", Text, nullable=False),
+    Column("create_time", UtcTime, nullable=False),
+)
+
+# Blobs that are deleted and whose refs and journals still lie in a slot.
+blob_removals: Final = Table(
+    "blob_removals",
+    metadata,
+    Column("blob", KeyText, primary_key=True),
+    Column("location", Text, nullable=False),
+    Column("slot", Text, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_time", UtcTime, nullable=False),
+    Column("create_time", UtcTime, nullable=False),
+)
+Index("ix_blob_removals_due_time", blob_removals.c.due_time)

@@ -1,0 +1,94 @@
+"""Versions and their regions in the database."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, select, tuple_
+
+from services.replication.domain.names import disk_order
+from services.replication.domain.records import Version, VersionDisk, VersionRegion
+from services.replication.store import tables
+from services.replication.store.codec import from_row
+from services.replication.store.records import Records
+
+_VERSIONS: Final = Records(tables.versions, Version)
+_DISKS: Final = Records(tables.version_disks, VersionDisk)
+_REGIONS: Final = Records(tables.version_regions, VersionRegion)
+_STORED: Final = (
+    select(func.coalesce(func.sum(tables.replica_disks.c.stored_bytes), 0))
+    .where(
+        tables.replica_disks.c.version == tables.version_regions.c.version,
+        tables.replica_disks.c.location == tables.version_regions.c.location,
+    )
+    .scalar_subquery()
+)
+
+
+class VersionTable:
+    """Fulfils `ports.rows.VersionRows`."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection: Final = connection
+
+    def get(self, uid: str) -> Version | None:
+        """Answer a version."""
+        return _VERSIONS.get(self._connection, uid)
+
+    def lock(self, uid: str) -> Version | None:
+        """Answer a version and keep others from changing anything of it."""
+        return _VERSIONS.get(self._connection, uid, lock=True)
+
+    def named(self, name_key: str) -> Version | None:
+        """Answer the version that has the name now: the newest that is not withdrawn."""
+        v = tables.versions.c
+        statement = (
+            _VERSIONS.select.where(v.name_key == name_key, v.withdrawn.is_(False))
+            .order_by(v.create_time.desc())
+            .limit(1)
+        )
+        return _VERSIONS.one(self._connection, statement)
+
+    def insert(self, version: Version) -> bool:
+        """Add a version unless it is there; tell whether it was added."""
+        return _VERSIONS.insert(self._connection, version)
+
+    def update(self, version: Version) -> None:
+        """Replace a version."""
+        _VERSIONS.update(self._connection, version)
+
+    def disks(self, uid: str) -> Sequence[VersionDisk]:
+        """Answer the known content of the disks, in their order."""
+        statement = _DISKS.select.where(tables.version_disks.c.version == uid)
+        found = _DISKS.all(self._connection, statement)
+        return sorted(found, key=lambda one: disk_order(one.disk))
+
+    def put_disk(self, disk: VersionDisk) -> None:
+        """Record the content of a disk, once."""
+        _DISKS.insert(self._connection, disk)
+
+    def regions(self, uid: str) -> Sequence[VersionRegion]:
+        """Answer the regions of a version in their order."""
+        t = tables.version_regions.c
+        statement = _REGIONS.select.where(t.version == uid).order_by(t.ordinal, t.location)
+        return _REGIONS.all(self._connection, statement)
+
+    def put_region(self, region: VersionRegion) -> None:
+        """Add or replace a region of a version."""
+        _REGIONS.put(self._connection, region)
+
+    def feed_page(
+        self, after: tuple[str, ...] | None, limit: int
+    ) -> Sequence[tuple[str, VersionRegion, int]]:
+        """Answer (name, region, stored bytes) of regions that are not removed."""
+        t, v = tables.version_regions.c, tables.versions.c
+        statement = (
+            select(*_REGIONS.columns, v.name, _STORED.label("stored"))
+            .join(tables.versions, v.uid == t.version)
+            .where(t.state.not_in(("REMOVED", "REMOVING")))
+            .order_by(t.version, t.location)
+            .limit(limit)
+        )
+        if after is not None:
+            statement = statement.where(tuple_(t.version, t.location) > after)
+        rows: Sequence[Any] = self._connection.execute(statement).all()
+        return [(row.name, from_row(VersionRegion, row), int(row.stored)) for row in rows]
