@@ -78,21 +78,24 @@ class Connection:
         self._channels.clear()
 
 
-def open_channel(endpoint: str, ca_file: str = "") -> grpc.Channel:
+def open_channel(endpoint: str, ca_file: str = "", *, retry: bool = True) -> grpc.Channel:
     """A channel without credentials of a caller: TLS, or plaintext to this machine.
+
+    Without `retry` the first answer counts, which is what a look at a service's health wants.
 
     Raises:
         CliError: the CA file cannot be read.
     """
+    options = (*_OPTIONS, ("grpc.enable_retries", int(retry)))
     if not ca_file and is_loopback(endpoint):
-        return grpc.insecure_channel(endpoint, options=_OPTIONS)
+        return grpc.insecure_channel(endpoint, options=options)
     try:
         roots = Path(ca_file).read_bytes() if ca_file else None
     except OSError as error:
         raise CliError(
             "The CA file of the context cannot be read.", why=(str(error),), code=ExitCode.USAGE
         ) from error
-    return grpc.secure_channel(endpoint, grpc.ssl_channel_credentials(roots), options=_OPTIONS)
+    return grpc.secure_channel(endpoint, grpc.ssl_channel_credentials(roots), options=options)
 
 
 def is_loopback(endpoint: str) -> bool:

@@ -64,10 +64,10 @@ _LOOPBACKS: Final = frozenset({LOOPBACK, "::1", "localhost"})
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What stands in the data directory: the choices, and a digest of each file made from them."""
+    """What stands in the data directory: the choices, and a digest of the file made from them."""
 
     choices: Choices
-    digests: Mapping[str, str]
+    config_digest: str
 
     def save(self, file: Path) -> None:
         """Write the record."""
@@ -84,7 +84,7 @@ class Written:
             document = json.loads(file.read_text())
             known = {one.name for one in fields(Choices)}
             chosen = {key: one for key, one in document["choices"].items() if key in known}
-            return cls(Choices(**chosen), document["digests"])
+            return cls(Choices(**chosen), str(document["config_digest"]))
         except FileNotFoundError:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:

@@ -67,25 +67,27 @@ def write(layout: Layout, given: Mapping[str, Any]) -> Choices:
         subscription=choices.subscription,
         owner=choices.owner,
     )
-    digests = {"config.toml": _digest(config)}
-    if not layout.config.exists():
-        write_secret(layout.config, config)
-    elif before is None or digests != before.digests or choices != before.choices:
-        _refuse_edited(layout, before)
-        write_secret(layout.config, config)
+    digest = _write_config(layout, config, choices, before)
     write_public(layout.client, client.to_toml())
-    Written(choices, digests).save(layout.data / _RECORD)
+    Written(choices, digest).save(layout.data / _RECORD)
     return choices
 
 
-def _refuse_edited(layout: Layout, before: Written | None) -> None:
-    known = before.digests.get("config.toml") if before is not None else None
-    if _digest(layout.config.read_text()) != known:
+def _write_config(layout: Layout, config: str, choices: Choices, before: Written | None) -> str:
+    """Write the file unless somebody edited it; answer the digest of what was written last."""
+    found = layout.config.read_text() if layout.config.exists() else None
+    written = before.config_digest if before is not None else ""
+    if found is not None and found != config and _digest(found) != written:
+        if before is not None and choices == before.choices:
+            return written
         raise CliError(
             f"{layout.config} was edited, and these options would write it over.",
             todo="Make the change in the file, or remove the file and repeat.",
             code=ExitCode.CONFLICT,
         )
+    if found != config:
+        write_secret(layout.config, config)
+    return _digest(config)
 
 
 def _hosts(choices: Choices, service: str) -> tuple[str, ...]:

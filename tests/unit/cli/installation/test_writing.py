@@ -59,6 +59,26 @@ def test_an_edited_configuration_stays_and_is_not_written_over(layout: Layout) -
     assert layout.config.read_text() == edited
 
 
+def test_a_configuration_of_an_older_version_is_written_anew(
+    layout: Layout, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr("cli.installation.writing.render", lambda *_, **__: "# older\n")
+        write(layout, {})
+    write(layout, {})
+    assert set(config(layout)) == set(SERVICES)
+
+
+def test_a_crash_before_the_record_was_written_is_made_up_for(layout: Layout) -> None:
+    write(layout, {"owner": "ada"})
+    files = {file: file.read_bytes() for file in layout.data.rglob("*") if file.is_file()}
+    (layout.data / "installation.json").unlink()
+    with pytest.raises(CliError):
+        write(layout, {"owner": "grace"})
+    write(layout, {"owner": "ada"})
+    assert {file: file.read_bytes() for file in files} == files
+
+
 def test_on_loopback_clients_need_no_tls(layout: Layout) -> None:
     write(layout, {})
     assert layout.read_client().ca_file == ""
