@@ -49,6 +49,7 @@ class Telemetry:
         Raises:
             ValueError: OTEL_TRACES_SAMPLER or its argument means nothing.
         """
+        ratio = _ratio(environ)
         logging = Logging(service, level=log_level)
         off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
         spans = not off and _wants_otlp("TRACES", environ)
@@ -59,6 +60,7 @@ class Telemetry:
         return cls._exporting(
             service,
             environ,
+            ratio=ratio,
             spans=spans,
             metrics=metrics,
             file=Path(file) if file else None,
@@ -72,6 +74,7 @@ class Telemetry:
         service: str,
         environ: Mapping[str, str],
         *,
+        ratio: float,
         spans: bool,
         metrics: bool,
         file: Path | None,
@@ -88,7 +91,7 @@ class Telemetry:
         closing: list[Any] = []
         if spans or file:
             provider = export.tracer_provider(resource, otlp=spans, file=file)
-            tracer = Tracer(provider.get_tracer(export.SCOPE), _ratio(environ))
+            tracer = Tracer(provider.get_tracer(export.SCOPE), ratio)
             closing.append(provider.shutdown)
         telemetry = cls(tracer, slow=slow, logging=logging)
         if metrics:
