@@ -44,9 +44,12 @@ def status(*, data: Data = None) -> None:
         endpoint = target.endpoint(service)
         health = check(endpoint, target.ca_file)
         row: dict[str, Any] = {"service": service, "health": health.state, "endpoint": endpoint}
+        row |= _processes(target, service)
         if health.serving:
             row["milliseconds"] = round(health.milliseconds, 1)
-        rows.append(row | _processes(target, service))
+        elif target.data is not None and "pid" not in row:
+            row["health"] = "STOPPED"
+        rows.append(row)
         if service == "authz" and health.serving:
             rows[-1] |= _revision(target)
     current().output.list(rows, _COLUMNS)
