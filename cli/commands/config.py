@@ -3,13 +3,12 @@
 import re
 import subprocess
 import sys
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 
-from cli.commands.options import Data
-from cli.errors import CliError, ExitCode, UsageProblem
-from cli.installation.layout import SERVICES
+from cli.commands.options import Data, Services, chosen
+from cli.errors import CliError, ExitCode
 from cli.installation.writing import data_of
 from cli.invocation import current
 
@@ -21,22 +20,12 @@ _TIMEOUT: Final = 60.0
 
 
 @app.command()
-def config(
-    service: Annotated[
-        list[str] | None, typer.Argument(help="Services to show. [default: all]")
-    ] = None,
-    *,
-    data: Data = None,
-) -> None:
+def config(services: Services = None, *, data: Data = None) -> None:
     """Check the configuration of each service and print it without secrets."""
     layout = data_of(data)
     layout.read_client()
-    wanted = service or list(SERVICES)
-    for name in wanted:
-        if name not in SERVICES:
-            raise UsageProblem(f"{name} is no service.", todo=f"Say one of {', '.join(SERVICES)}")
     wrong: list[str] = []
-    for name in wanted:
+    for name in chosen(services):
         done = subprocess.run(
             [sys.executable, "-m", f"services.{name}", "--config", layout.config, "--print-config"],
             capture_output=True,

@@ -29,6 +29,22 @@ DatabaseUrls = Annotated[
     ),
 ]
 
+Services = Annotated[list[str] | None, typer.Argument(help="Which services. [default: all]")]
+
+
+def chosen(services: list[str] | None) -> list[str]:
+    """The services that were named, or all of them.
+
+    Raises:
+        UsageProblem: one is no service.
+    """
+    for service in services or ():
+        if service not in SERVICES:
+            raise UsageProblem(
+                f"{service} is no service.", todo=f"Services are: {', '.join(SERVICES)}"
+            )
+    return services or list(SERVICES)
+
 
 def by_service(option: str, given: list[str] | None) -> dict[str, str] | None:
     """Read `catalog=value` pairs.

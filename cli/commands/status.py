@@ -6,8 +6,7 @@ from typing import Any
 
 import typer
 
-from cli.commands.options import Data
-from cli.contexts import SERVICES
+from cli.commands.options import Data, Services, chosen
 from cli.errors import CliError, ExitCode
 from cli.installation import processes
 from cli.installation.layout import Layout
@@ -34,13 +33,13 @@ _COLUMNS = (
 
 
 @app.command()
-def status(*, data: Data = None) -> None:
+def status(services: Services = None, *, data: Data = None) -> None:
     """Show health, endpoint and processes of each service; exit code 6 if one is not well."""
     from cli.installation.health import check
 
     target = of_installation(data.absolute()) if data is not None else current().target
     rows = []
-    for service in SERVICES:
+    for service in chosen(services):
         endpoint = target.endpoint(service)
         health = check(endpoint, target.ca_file)
         row: dict[str, Any] = {"service": service, "health": health.state, "endpoint": endpoint}
