@@ -31,6 +31,13 @@ class Violations:
     def __bool__(self) -> bool:
         return bool(self._fields or self._preconditions)
 
+    def copy(self) -> "Violations":
+        """Answer a collection with the same findings, for work that may have to begin again."""
+        copy = Violations()
+        copy._fields.update(self._fields)
+        copy._preconditions.update(self._preconditions)
+        return copy
+
     @property
     def fields(self) -> tuple[FieldViolation, ...]:
         """The wrong fields, in the order in which they were found, each once."""

@@ -91,3 +91,18 @@ def test_a_field_is_known_to_be_wrong_by_what_lies_below_it(violations):
     assert violations.has_field("thing.parts")
     assert violations.has_field("thing")
     assert not violations.has_field("thing.part")
+
+
+def test_a_copy_begins_with_what_was_found_and_goes_its_own_way(violations):
+    violations.add("a", "wrong", reason="A_REASON", metadata={"which": "a"})
+    violations.immutable("b")
+
+    copy = violations.copy()
+    copy.add("c", "wrong too")
+
+    assert [found.field for found in copy.fields] == ["a", "c"]
+    assert copy.preconditions == violations.preconditions
+    assert [found.field for found in violations.fields] == ["a"]
+    error = violations.copy().error()
+    assert error is not None
+    assert (error.reason, dict(error.metadata)) == ("A_REASON", {"which": "a"})
