@@ -1,0 +1,1 @@
+"""What the catalog asks of the other services."""

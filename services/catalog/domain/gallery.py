@@ -1,0 +1,104 @@
+"""Galleries, and how they are shared."""
+
+import enum
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from services.catalog.domain.resource import Resource
+
+
+class SharingMode(enum.Enum):
+    """How a gallery can be shared."""
+
+    PRIVATE = "PRIVATE"
+    GROUPS = "GROUPS"
+    COMMUNITY = "COMMUNITY"
+
+
+@dataclass(frozen=True, slots=True)
+class Consumers:
+    """Names of subscriptions and tenants, each list in the order of its keys."""
+
+    subscriptions: tuple[str, ...] = ()
+    tenants: tuple[str, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.subscriptions or self.tenants)
+
+
+@dataclass(frozen=True, slots=True)
+class CommunityTexts:
+    """What the public is told of a community gallery and its publisher."""
+
+    publisher_uri: str = ""
+    publisher_contact: str = ""
+    eula: str = ""
+    privacy_statement_uri: str = ""
+    public_name_prefix: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class PendingShare:
+    """A change of sharing that is committed here and not yet known to be in the policy.
+
+    `request_id` is that under which the sharing service is called, again and again, until it
+    answers. `wanted` is the sharing after it; versions that are created meanwhile obey it.
+    """
+
+    request_id: str
+    wanted: "Sharing"
+    start_time: datetime
+    traceparent: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """With whom a gallery is shared, as last agreed with the policy.
+
+    `sequence` counts the changes of one gallery, under the lock of its row: the policy takes
+    none that is older than what it has. `public_name` is given when the mode becomes COMMUNITY.
+    """
+
+    mode: SharingMode = SharingMode.PRIVATE
+    groups: Consumers = Consumers()
+    blocked: Consumers = Consumers()
+    texts: CommunityTexts = CommunityTexts()
+    public_name: str = ""
+    community_enabled: bool = False
+    sequence: int = 0
+    policy_revision: int = 0
+    consistency_token: str = ""
+
+    @property
+    def shared(self) -> bool:
+        """Whether anybody is let in besides those who hold roles."""
+        return bool(self.groups) or self.community_enabled
+
+
+@dataclass(frozen=True, slots=True)
+class SoftDeletePolicy:
+    """Whether deleted versions can be had back, and for how long they can be used and had."""
+
+    enabled: bool = False
+    retention: timedelta = timedelta(days=7)
+    grace: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gallery(Resource):
+    """A gallery of image definitions.
+
+    `shared_id` is the id of its direct-shared view; it tells neither subscription nor name.
+    """
+
+    shared_id: str
+    description: str = ""
+    allow_copy: bool = False
+    soft_delete: SoftDeletePolicy | None = None
+    sharing: Sharing = Sharing()
+    pending: PendingShare | None = None
+
+    @property
+    def effective_mode(self) -> SharingMode:
+        """The mode that new definitions and versions obey: a pending one counts already."""
+        return self.sharing.mode if self.pending is None else self.pending.wanted.mode

@@ -1,0 +1,38 @@
+"""Managed images: sources that hold all disks of a machine."""
+
+from dataclasses import dataclass
+
+from services.catalog.domain.disk_source import SourceDisk
+from services.catalog.domain.hardware import (
+    Architecture,
+    DiskControllerType,
+    HyperVGeneration,
+    MachineSecurityType,
+    OsState,
+    OsType,
+    PurchasePlan,
+)
+from services.catalog.domain.resource import Resource
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManagedImage(Resource):
+    """Disks and what is known of the operating system on them.
+
+    `origin` is the disk, snapshot or machine that it was made from, empty for blobs and VHDs.
+    `held_blobs` are the uids of the blobs that it holds.
+    """
+
+    os_type: OsType
+    os_state: OsState
+    disks: tuple[SourceDisk, ...]
+    origin: str = ""
+    hyper_v_generation: HyperVGeneration = HyperVGeneration.V1
+    architecture: Architecture = Architecture.X64
+    security_type: MachineSecurityType = MachineSecurityType.STANDARD
+    carries_vm_guest_state: bool = False
+    accelerated_networking: bool | None = None
+    disk_controllers: tuple[DiskControllerType, ...] = ()
+    purchase_plan: PurchasePlan | None = None
+    disk_encryption_set: str = ""
+    held_blobs: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""The methods of the contract, one class for each proto service."""

@@ -1,0 +1,43 @@
+"""What the servicers are made from; `bootstrap` fills it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from services.catalog.ports import Readers, Regions, Sources, Subscriptions, Tx
+from services.kernel.clock import Clock
+from services.kernel.db.engine import Database
+from services.kernel.db.operations import OperationStore
+from services.kernel.db.request_log import RequestLog
+from services.kernel.paging import PageTokens
+from services.policy.access_control import PolicyAccessControl
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The largest disks, in bytes, of fully replicated and of shallow versions."""
+
+    full_disk_bytes: int
+    shallow_disk_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dependencies:
+    """Everything that outlives a call.
+
+    `bind` makes the stores of one transaction: of its connection, and of the trace that
+    messages to other services go on with.
+    """
+
+    db: Database
+    bind: Callable[[Any, str], Tx]
+    readers: Readers
+    request_log: RequestLog
+    operations: OperationStore
+    page_tokens: PageTokens
+    clock: Clock
+    control: PolicyAccessControl
+    subscriptions: Subscriptions
+    regions: Regions
+    sources: Sources
+    limits: Limits

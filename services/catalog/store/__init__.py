@@ -1,0 +1,1 @@
+"""The tables, and the only SQL of the service."""

@@ -1,0 +1,266 @@
+"""The tables of the catalog service.
+
+Every resource has a row of the same shape: `document` is the domain value, which use cases
+read; `body` is the message that a Get answers, written whenever the document is, so that reads
+neither parse nor build anything; the other columns are what rows are found, ordered and filtered
+by. Keys are those of names, so an index on them is also the index of what lies below a scope.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    Table,
+    Text,
+    UniqueConstraint,
+    text,
+)
+
+from services.kernel.db.tables import (
+    Json,
+    KeyText,
+    UtcTime,
+    add_feed_cursors,
+    add_leases,
+    add_operations,
+    add_outbox,
+    add_request_log,
+    new_metadata,
+)
+
+metadata: Final = new_metadata()
+outbox: Final = add_outbox(metadata)
+operations: Final = add_operations(metadata)
+request_log: Final = add_request_log(metadata)
+leases: Final = add_leases(metadata)
+feed_cursors: Final = add_feed_cursors(metadata)
+
+# What is known of this database as a whole, for example the log that a feed's cursor belongs to.
+installation: Final = Table(
+    "installation",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("value", Text, nullable=False),
+)
+
+
+def _resource(name: str, *columns: Column[Any]) -> Table:
+    table = Table(
+        name,
+        metadata,
+        Column("key", KeyText, primary_key=True),
+        Column("parent_key", KeyText, nullable=False),
+        Column("subscription_key", KeyText, nullable=False),
+        Column("name", Text, nullable=False),
+        Column("uid", Text, nullable=False, unique=True),
+        Column("location", Text, nullable=False),
+        Column("state", Text, nullable=False),
+        Column("revision", BigInteger, nullable=False),
+        Column("policy_revision", BigInteger, nullable=False),
+        Column("create_time", UtcTime, nullable=False),
+        Column("update_time", UtcTime, nullable=False),
+        Column("tags", Json, nullable=False),
+        *columns,
+        Column("document", Json, nullable=False),
+        Column("body", LargeBinary, nullable=False),
+    )
+    Index(f"ix_{name}_parent", table.c.parent_key, table.c.key)
+    Index(f"ix_{name}_create_time", table.c.parent_key, table.c.create_time, table.c.key)
+    return table
+
+
+resource_groups: Final = _resource("resource_groups")
+
+galleries: Final = _resource(
+    "galleries",
+    # Names are unique in the subscription, not only in the group.
+    Column("gallery_id_key", KeyText, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("sharing_mode", Text, nullable=False),
+    Column("soft_delete_enabled", Boolean, nullable=False),
+    Column("shared_id", Text, nullable=False, unique=True),
+    # Never given again, so the names of galleries that are gone stay in `public_names`.
+    Column("public_name_key", Text, nullable=False),
+    # Counts the changes of sharing, under the lock of this row.
+    Column("sharing_sequence", BigInteger, nullable=False),
+    Column("sharing_pending_since", UtcTime),
+)
+Index(
+    "uq_galleries_name_in_subscription",
+    galleries.c.subscription_key,
+    galleries.c.gallery_id_key,
+    unique=True,
+)
+_pending = text("sharing_pending_since IS NOT NULL")
+Index(
+    "ix_galleries_sharing_pending",
+    galleries.c.sharing_pending_since,
+    sqlite_where=_pending,
+    postgresql_where=_pending,
+)
+
+public_names: Final = Table(
+    "public_names",
+    metadata,
+    Column("public_name_key", KeyText, primary_key=True),
+    Column("gallery_uid", Text, nullable=False),
+    Column("create_time", UtcTime, nullable=False),
+)
+
+image_definitions: Final = _resource(
+    "image_definitions",
+    Column("identifier_key", KeyText, nullable=False),
+    Column("publisher", Text, nullable=False),
+    Column("offer", Text, nullable=False),
+    Column("sku", Text, nullable=False),
+    Column("os_type", Text, nullable=False),
+    Column("os_state", Text, nullable=False),
+    Column("hyper_v_generation", Text, nullable=False),
+    Column("architecture", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("end_of_life_time", UtcTime),
+)
+Index(
+    "uq_image_definitions_identifier",
+    image_definitions.c.parent_key,
+    image_definitions.c.identifier_key,
+    unique=True,
+)
+
+image_versions: Final = _resource(
+    "image_versions",
+    Column("major", Integer, nullable=False),
+    Column("minor", Integer, nullable=False),
+    Column("patch", Integer, nullable=False),
+    Column("mode", Text, nullable=False),
+    Column("storage_type", Text, nullable=False),
+    Column("exclude_from_latest", Boolean, nullable=False),
+    Column("publish_time", UtcTime, nullable=False),
+    Column("end_of_life_time", UtcTime),
+    Column("version_state", Text, nullable=False),
+    Column("delete_time", UtcTime),
+    Column("purge_time", UtcTime),
+    Column("generation", BigInteger, nullable=False),
+    Column("aggregated_state", Text, nullable=False),
+    # A resource that must live on while the version is unfinished or shallow.
+    Column("source_key", KeyText, nullable=False),
+    # Messages with nothing but that field, appended to `body` where a view asks for it.
+    Column("status_body", LargeBinary, nullable=False),
+    Column("uefi_body", LargeBinary, nullable=False),
+)
+Index(
+    "ix_image_versions_number",
+    image_versions.c.parent_key,
+    image_versions.c.major,
+    image_versions.c.minor,
+    image_versions.c.patch,
+    image_versions.c.key,
+)
+Index("ix_image_versions_source", image_versions.c.source_key)
+
+# One row for each region that a version is wanted in, or was and is not yet rid of.
+version_regions: Final = Table(
+    "version_regions",
+    metadata,
+    Column("version_uid", Text, primary_key=True),
+    Column("location", Text, primary_key=True),
+    Column("version_key", KeyText, nullable=False),
+    Column("definition_key", KeyText, nullable=False),
+    Column("major", Integer, nullable=False),
+    Column("minor", Integer, nullable=False),
+    Column("patch", Integer, nullable=False),
+    # Usable there, now: for views, and for a version that is asked for by its number.
+    Column("usable", Boolean, nullable=False),
+    # Usable, not excluded, neither soft-deleted nor on its way out: what `latest` may answer.
+    Column("selectable", Boolean, nullable=False),
+    Column("state", Text, nullable=False),
+    # The position of the feed that the row was last told at; 0 before that.
+    Column("feed_position", BigInteger, nullable=False),
+    Column("stored_bytes", BigInteger, nullable=False),
+    Column("crossed_bytes", BigInteger, nullable=False),
+    Column("document", Json, nullable=False),
+)
+_selectable = text("selectable")
+Index(
+    "ix_version_regions_latest",
+    version_regions.c.definition_key,
+    version_regions.c.location,
+    version_regions.c.major,
+    version_regions.c.minor,
+    version_regions.c.patch,
+    sqlite_where=_selectable,
+    postgresql_where=_selectable,
+)
+_usable = text("usable")
+Index(
+    "ix_version_regions_usable",
+    version_regions.c.definition_key,
+    version_regions.c.location,
+    version_regions.c.major,
+    version_regions.c.minor,
+    version_regions.c.patch,
+    version_regions.c.version_uid,
+    sqlite_where=_usable,
+    postgresql_where=_usable,
+)
+
+# Versions that were deleted for good, so that their readers are told so.
+deleted_versions: Final = Table(
+    "deleted_versions",
+    metadata,
+    Column("key", KeyText, primary_key=True),
+    Column("uid", Text, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("delete_time", UtcTime, nullable=False),
+)
+
+# What may not be deleted, `used_key`, because something else, `user_key`, needs it.
+uses: Final = Table(
+    "uses",
+    metadata,
+    Column("used_key", KeyText, primary_key=True),
+    Column("user_key", KeyText, primary_key=True),
+    Column("user_name", Text, nullable=False),
+)
+Index("ix_uses_user", uses.c.user_key)
+
+# Sources.
+virtual_machines: Final = _resource("virtual_machines")
+disks: Final = _resource("disks")
+snapshots: Final = _resource("snapshots")
+managed_images: Final = _resource(
+    "managed_images",
+    Column("os_type", Text, nullable=False),
+    Column("os_state", Text, nullable=False),
+    Column("hyper_v_generation", Text, nullable=False),
+    Column("architecture", Text, nullable=False),
+)
+storage_accounts: Final = _resource("storage_accounts")
+disk_encryption_sets: Final = _resource("disk_encryption_sets")
+
+# The mirror of the regions, fed by the replication service.
+regions: Final = Table(
+    "regions",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("uid", Text, nullable=False),
+    Column("display_key", Text, nullable=False),
+    Column("feed_position", BigInteger, nullable=False),
+    Column("document", Json, nullable=False),
+    UniqueConstraint("display_key"),
+)
+
+# How much of each limit a subscription has used up in a region.
+usage_counters: Final = Table(
+    "usage_counters",
+    metadata,
+    Column("subscription_key", KeyText, primary_key=True),
+    Column("location", Text, primary_key=True),
+    Column("counter", Text, primary_key=True),
+    Column("value", BigInteger, nullable=False),
+)
