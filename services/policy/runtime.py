@@ -1,0 +1,66 @@
+"""Everything that a serving process needs to decide access, put together."""
+
+from typing import Final
+
+import grpc
+from stoa.authz.v1.authorization_service_pb2_grpc import AuthorizationServiceStub
+from stoa.authz.v1.policy_feed_service_pb2_grpc import PolicyFeedServiceStub
+
+from services.kernel.ids import new_uid
+from services.policy.access import Observer, unobserved
+from services.policy.access_control import PolicyAccessControl
+from services.policy.callers import Callers
+from services.policy.client import AuthzClient
+from services.policy.feed import PolicyFeed
+from services.policy.replica import PolicyReplica
+from services.policy.reporter import Reporter
+
+
+class PolicyRuntime:
+    """A replica that follows authz and reports to it, and the access control over both."""
+
+    def __init__(
+        self,
+        feed_channel: grpc.Channel,
+        questions_channel: grpc.Channel,
+        *,
+        name: str,
+        own_issuer: str = "",
+        observe: Observer = unobserved,
+    ) -> None:
+        """Put together; nothing is called before `start`.
+
+        Args:
+            feed_channel: to authz's feed listener.
+            questions_channel: to authz's internal listener, for what the replica cannot
+                decide.
+            name: what the replica is called in reports, for example `catalog`; an id of
+                this process is added.
+            own_issuer: the `iss` of the installation's own tokens.
+            observe: is told every decision.
+        """
+        feed = PolicyFeedServiceStub(feed_channel)
+        self.replica: Final = PolicyReplica()
+        authority = AuthzClient(
+            feed, AuthorizationServiceStub(questions_channel), f"{name}-{new_uid()}"
+        )
+        self.control: Final = PolicyAccessControl(
+            self.replica, authority, callers=Callers(own_issuer), observe=observe
+        )
+        self._follower: Final = PolicyFeed(feed, self.replica).follower()
+        self._reporter: Final = Reporter(self.replica, authority)
+
+    def start(self) -> None:
+        """Begin to follow and to report."""
+        self._follower.start()
+        self._reporter.start()
+
+    def wait_ready(self, timeout: float) -> bool:
+        """Wait until the replica was up with the log once; answer whether it was in time."""
+        return self._follower.wait_ready(timeout)
+
+    def stop(self) -> None:
+        """Leave: report so, and end all threads."""
+        self._follower.stop()
+        self._reporter.stop()
+        self.control.close()
