@@ -39,6 +39,7 @@ from services.replication.content.slots import (
     journal_window,
 )
 from services.replication.content.store import PutOutcome, Window
+from services.replication.content.windows import WINDOW_SEGMENTS
 
 _THREADS: Final = 2
 
@@ -200,7 +201,8 @@ class BlobUpload:
         if self._fill == SEGMENT_BYTES:
             self._end_segment()
             late = time.monotonic() - self._window_began > self._options.window_seconds
-            if late or self._window_bytes >= self._options.window_bytes:
+            full = len(self._running) >= WINDOW_SEGMENTS
+            if late or full or self._window_bytes >= self._options.window_bytes:
                 self.flush()
 
     def _end_segment(self) -> None:

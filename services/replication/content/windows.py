@@ -24,6 +24,9 @@ from services.replication.content.slots import Copied, Slot, count_copied, is_go
 from services.replication.content.store import ObjectWriter, PutOutcome, Window
 from services.replication.content.workers import Workers
 
+WINDOW_SEGMENTS: Final = 128
+"""The most segments that a window writes: a directory keeps a file open for each."""
+
 CHECKERS: Final = 2
 """Threads, with a segment buffer each, that read back beside those that copy."""
 
@@ -55,11 +58,13 @@ class Claims(Generic[ItemT]):
         self._lock = threading.Lock()
         self._next = next(items, None)
         self._room = 0
+        self._count = 0
         self._deadline = 0.0
 
     def open_window(self) -> None:
         """Let workers claim again."""
         self._room = self._limit
+        self._count = 0
         self._deadline = time.monotonic() + self._seconds
 
     def claim(self) -> ItemT | None:
@@ -69,11 +74,12 @@ class Claims(Generic[ItemT]):
             if item is None:
                 return None
             cost = self._cost(item)
-            is_first = self._room == self._limit
-            if not is_first and (cost > self._room or time.monotonic() > self._deadline):
+            is_full = cost > self._room or self._count >= WINDOW_SEGMENTS
+            if self._room < self._limit and (is_full or time.monotonic() > self._deadline):
                 return None
             # A segment without cost must end the state of being first, too.
             self._room -= max(cost, 1)
+            self._count += cost > 0
             self._next = next(self._items, None)
             return item
 

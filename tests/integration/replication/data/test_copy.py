@@ -2,6 +2,7 @@
 
 import os
 import random
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,10 +10,12 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from obstore.store import MemoryStore
 
 from services.replication.content.digests import LEAF_BYTES, SEGMENT_BYTES
 from services.replication.content.errors import (
     Cancelled,
+    ErrorClass,
     FenceLost,
     ObjectCorrupt,
     SourceChanged,
@@ -35,6 +38,8 @@ from services.replication.content.segment_io import read_manifest
 from services.replication.content.source import FileSource
 from services.replication.content.store import Store
 from services.replication.content.verify import verify_disk
+from services.replication.stores.bucket import initialise_bucket
+from services.replication.stores.object_store import ObjectStore
 from services.replication.stores.opening import initialise_store, open_store
 from tests.integration.replication.data.samples import (
     MIB,
@@ -164,17 +169,17 @@ def test_a_second_disk_moves_only_what_the_slot_lacks(
     )
 
 
-def test_a_segment_that_the_disk_holds_twice_is_written_once(
+def test_a_segment_that_the_disk_holds_often_is_written_once_even_across_windows(
     stores: tuple[Store, Store], tmp_path: Path
 ) -> None:
     block = random.Random(1).randbytes(SEGMENT_BYTES)
-    (tmp_path / "image").write_bytes(block * 3)
+    (tmp_path / "image").write_bytes(block * 5)
     manifest = ingest(tmp_path / "image", stores[0])
     assert plan_disk(manifest, stores[1], TENANT).missing == SEGMENT_BYTES
     control = Control()
     replicate(manifest, *stores, control)
     counters = control.progress.sample()
-    assert (counters.copied, counters.deduplicated) == (SEGMENT_BYTES, 2 * SEGMENT_BYTES)
+    assert (counters.copied, counters.deduplicated) == (SEGMENT_BYTES, 4 * SEGMENT_BYTES)
 
 
 def test_a_copy_within_its_own_slot_writes_nothing(
@@ -201,6 +206,36 @@ def test_replicas_share_no_blocks_and_no_inodes(
     replicate(ingest(tmp_path / "image", stores[0]), *stores)
     files = [path for name in ("first", "second") for path in files_below(tmp_path / name)]
     assert all(path.stat().st_nlink == 1 for path in files)
+
+
+def test_a_disk_goes_through_a_bucket_and_back(stores: tuple[Store, Store], tmp_path: Path) -> None:
+    client = MemoryStore()
+    initialise_bucket(client, "memory://")
+    bucket = ObjectStore(client, "memory://")
+    make_image(tmp_path / "image", 40 * MIB + 5, EXTENTS)
+    ingested = ingest(tmp_path / "image", bucket)
+    copied = Control()
+    manifest = replicate(ingested, bucket, stores[0], copied)
+    replicate(manifest, stores[0], bucket, task="back")
+    assert copied.progress.sample().verified == manifest.occupied_bytes
+    assert verify_disk(Origin(bucket, TENANT, manifest), Control()) == []
+    assert pulled(stores[0], manifest.root, tmp_path) == (tmp_path / "image").read_bytes()
+
+
+def test_a_copy_waits_for_room_and_then_goes_on(
+    stores: tuple[Store, Store], tmp_path: Path, tiny: Path
+) -> None:
+    make_image(tmp_path / "image", 12 * MIB, [(0, 12 * MIB)])
+    manifest = ingest(tmp_path / "image", stores[0])
+    initialise_store(str(tiny))
+    target = open_store(str(tiny), margin_bytes=0)
+    with pytest.raises(StoreFull) as caught:
+        replicate(manifest, stores[0], target)
+    assert caught.value.error_class is ErrorClass.CAPACITY
+    assert files_below(tiny / "objects") == []
+    subprocess.run(["mount", "-o", "remount,size=20m", str(tiny)], check=True)
+    assert replicate(manifest, stores[0], target).root == manifest.root
+    target.close()
 
 
 @pytest.mark.parametrize("leaf", [0, 31, 63])
@@ -381,6 +416,18 @@ def test_phases_and_checkpoints_come_in_order_on_the_callers_thread(
     assert phases == [Phase.PLANNING, Phase.COPYING, Phase.VERIFYING]
     assert [(point.sequence, point.end_segment) for point in points] == [(0, 2), (1, 4), (2, 5)]
     assert threads == {threading.get_ident()}
+
+
+def test_many_small_segments_do_not_keep_many_files_open(
+    stores: tuple[Store, Store], tmp_path: Path
+) -> None:
+    make_image(
+        tmp_path / "image", 300 * SEGMENT_BYTES, [(n * SEGMENT_BYTES, 1) for n in range(300)]
+    )
+    points: list[int] = []
+    control = Control(checkpoint=lambda point: points.append(point.end_segment))
+    ingest(tmp_path / "image", stores[0], control, options=CopyOptions())
+    assert points == [128, 256, 300]
 
 
 def test_a_cancelled_copy_goes_on_where_it_stopped(

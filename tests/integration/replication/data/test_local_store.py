@@ -4,9 +4,8 @@ import contextlib
 import errno
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -237,23 +236,6 @@ def test_errors_of_the_system_are_classed_by_what_a_retry_may_hope(
     error = store_error(OSError(number, os.strerror(number)), "cannot write")
     assert type(error) is kind
     assert error.error_class is error_class
-
-
-@pytest.fixture
-def tiny(tmp_path: Path, needs_tool: Callable[[str], str]) -> Iterator[Path]:
-    mount = needs_tool("mount")
-    point = tmp_path / "tiny"
-    point.mkdir()
-    done = subprocess.run(
-        [mount, "-t", "tmpfs", "-o", "size=6m", "tmpfs", str(point)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        pytest.skip(f"this user may not mount a tmpfs: {done.stderr.strip()}")
-    yield point
-    subprocess.run([needs_tool("umount"), str(point)], check=True)
 
 
 def test_a_full_file_system_is_a_matter_of_capacity_and_leaves_nothing(tiny: Path) -> None:
