@@ -155,3 +155,15 @@ def _exit_code(code: int, details: _Details) -> ExitCode:
     if details.info.reason == "TOO_MANY_REQUESTS":
         return ExitCode.UNAVAILABLE
     return _EXIT_CODES.get(code, ExitCode.GENERAL)
+
+
+def reason_of(error: "grpc.RpcError") -> str:
+    """The reason of a failed call's ErrorInfo, empty where it has none."""
+    from grpc_status import rpc_status
+
+    call: Any = error
+    try:
+        status = rpc_status.from_call(call)
+    except ValueError:
+        return ""
+    return _Details(status).info.reason if status is not None else ""

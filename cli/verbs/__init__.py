@@ -4,5 +4,24 @@ from typing import Final
 
 from cli.lazy import Entry
 
+_PUBLISH: Final = "Publish"
+_SHARE: Final = "Share and consume"
+_ADMINISTER: Final = "Administer"
+
 # Name of the command -> the module whose `app` it is, in the order of the help.
-COMMANDS: Final[dict[str, Entry]] = {}
+COMMANDS: Final[dict[str, Entry]] = {
+    "group": Entry("cli.verbs.group", "Resource groups.", _PUBLISH),
+    "blob": Entry("cli.verbs.blob", "Upload the bytes of disks.", _PUBLISH),
+    "managed-image": Entry("cli.verbs.managed_image", "Make images of blobs.", _PUBLISH),
+    "gallery": Entry("cli.verbs.gallery", "Galleries.", _PUBLISH),
+    "image-definition": Entry("cli.verbs.image_definition", "Image definitions.", _PUBLISH),
+    "image-version": Entry(
+        "cli.verbs.image_version", "Image versions: publish, watch, resolve, pull.", _PUBLISH
+    ),
+    "operation": Entry("cli.verbs.operation", "Long-running operations.", _PUBLISH),
+    "share": Entry("cli.verbs.share", "Share galleries, and see what is shared.", _SHARE),
+    "role": Entry("cli.verbs.role", "Roles and who has them where.", _SHARE),
+    "ad": Entry("cli.verbs.ad", "Users, groups and service principals.", _ADMINISTER),
+    "subscription": Entry("cli.verbs.subscription", "Subscriptions.", _ADMINISTER),
+    "region": Entry("cli.verbs.region", "Regions and their stores.", _ADMINISTER),
+}

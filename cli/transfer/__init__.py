@@ -1,0 +1,1 @@
+"""Moves the bytes of disks between this machine and an installation."""
