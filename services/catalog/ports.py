@@ -159,7 +159,7 @@ class Versions(Resources[Version], Protocol):
         """Replace a version together with its regions."""
 
     def forget(self, version: Version) -> None:
-        """Remove a version with its regions and uses, and remember that it was deleted."""
+        """Remove a version with its regions, and remember that it was deleted."""
 
     def deleted(self, key: str) -> datetime | None:
         """Answer when the last version of this name was deleted for good."""

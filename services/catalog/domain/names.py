@@ -27,6 +27,7 @@ SNAPSHOTS: Final = Pattern(f"{_GROUP}/snapshots/{{snapshot}}")
 MANAGED_IMAGES: Final = Pattern(f"{_GROUP}/managedImages/{{managed_image}}")
 STORAGE_ACCOUNTS: Final = Pattern(f"{_GROUP}/storageAccounts/{{storage_account}}")
 DISK_ENCRYPTION_SETS: Final = Pattern(f"{_GROUP}/diskEncryptionSets/{{disk_encryption_set}}")
+USAGES: Final = Pattern("subscriptions/{subscription}/locations/{location}/usages/{usage}")
 BLOBS: Final = Pattern(f"{_GROUP}/blobs/{{blob}}")
 
 SHARED_GALLERIES: Final = Pattern(_SHARED)
@@ -60,6 +61,7 @@ PATTERNS: Final = {
     MANAGED_IMAGE_TYPE: MANAGED_IMAGES,
     STORAGE_ACCOUNT_TYPE: STORAGE_ACCOUNTS,
     DISK_ENCRYPTION_SET_TYPE: DISK_ENCRYPTION_SETS,
+    "stoa.dev/Usage": USAGES,
     "stoa.dev/SharedGallery": SHARED_GALLERIES,
     "stoa.dev/SharedGalleryImage": SHARED_DEFINITIONS,
     "stoa.dev/SharedGalleryImageVersion": SHARED_VERSIONS,

@@ -109,7 +109,6 @@ public_names: Final = Table(
     metadata,
     Column("public_name_key", KeyText, primary_key=True),
     Column("gallery_uid", Text, nullable=False),
-    Column("create_time", UtcTime, nullable=False),
 )
 
 image_definitions: Final = _resource(
@@ -179,8 +178,6 @@ version_regions: Final = Table(
     # Usable, not excluded, neither soft-deleted nor on its way out: what `latest` may answer.
     Column("selectable", Boolean, nullable=False),
     Column("state", Text, nullable=False),
-    # The position of the feed that the row was last told at; 0 before that.
-    Column("feed_position", BigInteger, nullable=False),
     Column("stored_bytes", BigInteger, nullable=False),
     Column("crossed_bytes", BigInteger, nullable=False),
     Column("document", Json, nullable=False),

@@ -422,7 +422,6 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
             nullable=False,
         ),
         sa.Column("gallery_uid", sa.Text(), nullable=False),
-        sa.Column("create_time", tables.UtcTime(), nullable=False),
         sa.PrimaryKeyConstraint("public_name_key", name=op.f("pk_public_names")),
     )
     op.create_table(
@@ -601,7 +600,6 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.Column("usable", sa.Boolean(), nullable=False),
         sa.Column("selectable", sa.Boolean(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
-        sa.Column("feed_position", sa.BigInteger(), nullable=False),
         sa.Column("stored_bytes", sa.BigInteger(), nullable=False),
         sa.Column("crossed_bytes", sa.BigInteger(), nullable=False),
         sa.Column("document", tables.Json(), nullable=False),

@@ -1,0 +1,99 @@
+"""Galleries between the contract and the domain."""
+
+from typing import Any, Final
+
+from stoa.catalog.v1 import gallery_pb2 as pb
+from stoa.catalog.v1 import sharing_profile_pb2 as sharing_pb
+
+from services.catalog.convert.common import EnumMap, duration, fill
+from services.catalog.domain.gallery import (
+    CommunityTexts,
+    Consumers,
+    Gallery,
+    SharingMode,
+    SoftDeletePolicy,
+)
+
+MODES: Final = EnumMap(SharingMode, sharing_pb.SharingProfile.SharingMode, "SHARING_MODE_")
+
+
+def encode(gallery: Gallery) -> pb.Gallery:
+    """Answer a gallery as the contract has it.
+
+    How far a change of sharing has come is not in here: it is not known from the row alone.
+    """
+    message = pb.Gallery(
+        description=gallery.description,
+        unique_name=gallery.shared_id,
+        allow_copy=gallery.allow_copy,
+    )
+    fill(message, gallery)
+    if gallery.soft_delete is not None:
+        message.soft_delete_policy.CopyFrom(encode_soft_delete(gallery.soft_delete))
+    encode_sharing(gallery, message.sharing_profile)
+    return message
+
+
+def encode_soft_delete(policy: SoftDeletePolicy) -> pb.SoftDeletePolicy:
+    """Answer a soft-delete policy as the contract has it."""
+    return pb.SoftDeletePolicy(
+        enabled=policy.enabled,
+        retention_duration=duration(policy.retention),
+        grace_duration=duration(policy.grace),
+    )
+
+
+def decode_soft_delete(message: pb.SoftDeletePolicy) -> SoftDeletePolicy:
+    """Read a soft-delete policy, with the defaults of what is absent."""
+    plain = SoftDeletePolicy()
+    return SoftDeletePolicy(
+        enabled=message.enabled,
+        retention=message.retention_duration.ToTimedelta()
+        if message.HasField("retention_duration")
+        else plain.retention,
+        grace=message.grace_duration.ToTimedelta()
+        if message.HasField("grace_duration")
+        else plain.grace,
+    )
+
+
+def encode_sharing(gallery: Gallery, message: sharing_pb.SharingProfile) -> None:
+    """Fill in with whom a gallery is shared."""
+    sharing = gallery.sharing
+    message.mode = MODES.number(sharing.mode)
+    if sharing.groups:
+        encode_consumers(sharing.groups, message.groups)
+    if sharing.mode is SharingMode.COMMUNITY:
+        encode_community(gallery, message.community_gallery_info)
+
+
+def encode_community(gallery: Gallery, message: sharing_pb.CommunityGalleryInfo) -> None:
+    """Fill in what the public is told, and the names that it knows the gallery by."""
+    sharing = gallery.sharing
+    message.publisher_uri = sharing.texts.publisher_uri
+    message.publisher_contact = sharing.texts.publisher_contact
+    message.eula = sharing.texts.eula
+    message.privacy_statement_uri = sharing.texts.privacy_statement_uri
+    message.public_name_prefix = sharing.texts.public_name_prefix
+    message.community_gallery_enabled = sharing.community_enabled
+    if sharing.public_name:
+        message.public_names.append(sharing.public_name)
+    if sharing.blocked:
+        encode_consumers(sharing.blocked, message.blocked_consumers)
+
+
+def decode_texts(message: sharing_pb.CommunityGalleryInfo) -> CommunityTexts:
+    """Read what the public is to be told."""
+    return CommunityTexts(
+        publisher_uri=message.publisher_uri,
+        publisher_contact=message.publisher_contact,
+        eula=message.eula,
+        privacy_statement_uri=message.privacy_statement_uri,
+        public_name_prefix=message.public_name_prefix,
+    )
+
+
+def encode_consumers(consumers: Consumers, message: Any) -> None:
+    """Fill in subscriptions and tenants."""
+    message.subscriptions.extend(consumers.subscriptions)
+    message.tenants.extend(consumers.tenants)

@@ -1,0 +1,141 @@
+"""Operations of the catalog: their metadata, responses and errors, as they are stored."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Final
+
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.empty_pb2 import Empty
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+from stoa.catalog.v1 import operation_metadata_pb2 as pb
+
+from services.catalog.convert import versions
+from services.catalog.convert.replication_status import encode_region, encode_status
+from services.catalog.domain import reasons
+from services.catalog.domain.progress import percent
+from services.catalog.domain.region_status import RegionStatus
+from services.catalog.domain.version import Version, WaitMode
+from services.kernel.errors import Code
+
+DOMAIN: Final = "catalog.stoa.dev"
+_LISTED: Final = 1000
+
+
+def packed(message: Message) -> bytes:
+    """Answer a message as an operation stores it."""
+    wrapped = AnyMessage()
+    wrapped.Pack(message)
+    return wrapped.SerializeToString()
+
+
+def version_metadata(
+    version: Version,
+    regions: Sequence[RegionStatus],
+    *,
+    verb: str,
+    generation: int,
+    wait_for: WaitMode,
+    create_time: datetime,
+    end_time: datetime | None = None,
+    cancel_requested: bool = False,
+    status_message: str = "",
+) -> bytes:
+    """Answer the metadata of a change of a version; `regions` are those that it waits for."""
+    message = pb.ImageVersionOperationMetadata(
+        target=version.name,
+        verb=verb,
+        status_message=status_message,
+        cancel_requested=cancel_requested,
+        generation=generation,
+        wait_for=versions.WAIT_MODES.number(wait_for),
+        replication=version.replication,
+        regions=[encode_region(one) for one in regions],
+        progress_percent=percent(regions),
+    )
+    message.create_time.FromDatetime(create_time)
+    if end_time is not None:
+        message.end_time.FromDatetime(end_time)
+    return packed(message)
+
+
+def version_response(version: Version, regions: Sequence[RegionStatus]) -> bytes:
+    """Answer the response of a change of a version: the version with its status."""
+    message = versions.encode(version)
+    message.replication_status.CopyFrom(encode_status(version, regions))
+    return packed(message)
+
+
+def delete_metadata(
+    target: str,
+    resources: Sequence[str],
+    *,
+    create_time: datetime,
+    end_time: datetime | None = None,
+    deleted: int = 0,
+    status_message: str = "",
+) -> bytes:
+    """Answer the metadata of a deletion."""
+    message = pb.DeleteOperationMetadata(
+        target=target,
+        verb="delete",
+        status_message=status_message,
+        resources=resources[:_LISTED],
+        resource_count=len(resources),
+        deleted_count=deleted,
+    )
+    message.create_time.FromDatetime(create_time)
+    if end_time is not None:
+        message.end_time.FromDatetime(end_time)
+    return packed(message)
+
+
+def nothing() -> bytes:
+    """Answer the response of a deletion."""
+    return packed(Empty())
+
+
+def cancelled(message: str) -> bytes:
+    """Answer the error of an operation that something else ended."""
+    return _error(Code.CANCELLED, "CANCELLED", message, {})
+
+
+def regions_failed(failed: Sequence[RegionStatus]) -> bytes:
+    """Answer the error of a change of which some regions failed.
+
+    ABORTED / REGIONS_FAILED; the cause of each region is in the metadata, and here for people
+    and as a violation that is named after the region.
+    """
+    named = ",".join(one.location for one in failed)
+    causes = {one.location: one.cause for one in failed}
+    status = status_pb2.Status.FromString(
+        _error(
+            Code.ABORTED,
+            reasons.REGIONS_FAILED,
+            "; ".join(
+                f"{location}: {cause.message if cause else 'cancelled'}"
+                for location, cause in causes.items()
+            ),
+            {"locations": named},
+        )
+    )
+    failure = error_details_pb2.PreconditionFailure(
+        violations=[
+            error_details_pb2.PreconditionFailure.Violation(
+                type=cause.reason if cause and cause.reason else "CANCELLED",
+                subject=location,
+                description=cause.message if cause else "cancelled",
+            )
+            for location, cause in causes.items()
+        ]
+    )
+    status.details.add().Pack(failure)
+    return status.SerializeToString()
+
+
+def _error(code: Code, reason: str, message: str, metadata: Mapping[str, str]) -> bytes:
+    status = status_pb2.Status(code=int(code), message=message)
+    status.details.add().Pack(
+        error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=metadata)
+    )
+    return status.SerializeToString()

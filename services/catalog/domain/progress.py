@@ -1,0 +1,73 @@
+"""All regions of a version together."""
+
+import enum
+from collections.abc import Sequence
+
+from services.catalog.domain.region_status import RegionStatus
+from services.catalog.domain.resource import ProvisioningState
+from services.catalog.domain.version import Version
+
+
+class AggregatedState(enum.Enum):
+    """The state of all regions of a version together."""
+
+    IN_PROGRESS = "IN_PROGRESS"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+
+
+def aggregated(regions: Sequence[RegionStatus]) -> AggregatedState:
+    """Answer the state of all: any failed, else any open, else completed (gallery-semantics 2).
+
+    A region that is being removed does not count: it is no longer wanted.
+    """
+    wanted = [one for one in regions if not one.removing]
+    settled = [one for one in wanted if _settled(one)]
+    if any(one.state.failed for one in settled):
+        return AggregatedState.FAILED
+    if len(settled) < len(wanted):
+        return AggregatedState.IN_PROGRESS
+    return AggregatedState.COMPLETED
+
+
+def percent(regions: Sequence[RegionStatus]) -> int:
+    """Answer how much of all wanted regions is done, 0 to 100; each weighs by its bytes."""
+    wanted = [one for one in regions if not one.removing]
+    if not wanted:
+        return 100
+    if all(one.progress.bytes.total for one in wanted):
+        total = sum(one.progress.bytes.total for one in wanted)
+        return sum(one.progress.percent * one.progress.bytes.total for one in wanted) // total
+    return sum(one.progress.percent for one in wanted) // len(wanted)
+
+
+def provisioning_state(version: Version, regions: Sequence[RegionStatus]) -> ProvisioningState:
+    """Answer what is being done to a version, from what is being done to its regions."""
+    if version.deleting:
+        return ProvisioningState.DELETING
+    if not all(_settled(one) for one in regions if not one.removing):
+        return ProvisioningState.UPDATING if version.settled else ProvisioningState.CREATING
+    if any(one.state.failed for one in regions if not one.removing):
+        return ProvisioningState.FAILED
+    return ProvisioningState.SUCCEEDED
+
+
+def selectable(version: Version, region: RegionStatus) -> bool:
+    """Whether `latest` may answer the version in a region (gallery-semantics 3.9)."""
+    if not region.usable or region.removing or version.deleting or version.delete_time is not None:
+        return False
+    target = next((one for one in version.target_regions if one.location == region.location), None)
+    return target is not None and not version.excluded_in(target)
+
+
+def in_order(regions: Sequence[RegionStatus]) -> list[RegionStatus]:
+    """Answer regions in the order of the target regions, then those that are being removed."""
+    last = len(regions)
+    return sorted(
+        regions,
+        key=lambda one: (last if one.position is None else one.position, one.location),
+    )
+
+
+def _settled(region: RegionStatus) -> bool:
+    return region.done_with(region.wanted_since) and region.state.terminal

@@ -1,0 +1,189 @@
+"""Long-running operations of the catalog, over the kernel's table."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from services.catalog.convert import operations as convert
+from services.catalog.domain.names import subscription_of
+from services.catalog.domain.region_status import RegionStatus
+from services.catalog.domain.version import Version, WaitMode
+from services.catalog.ports import StartedOperation, VersionChange
+from services.kernel.clock import Clock
+from services.kernel.db.operations import Operation, OperationStore
+from services.kernel.rpc.servicers.operations import encoded
+
+_DELETE: Final = "delete"
+
+
+class CatalogOperations:
+    """The operations in one transaction.
+
+    `detail` of a change of a version holds what it waits for, so that whoever brings the regions
+    up to date ends the operation in the same transaction.
+    """
+
+    def __init__(self, tx: Connection, store: OperationStore, clock: Clock) -> None:
+        self._tx: Final = tx
+        self._store: Final = store
+        self._clock: Final = clock
+
+    def start_version_change(
+        self,
+        change: VersionChange,
+        version: Version,
+        regions: Sequence[RegionStatus],
+        *,
+        owner: str,
+        done: bool,
+    ) -> StartedOperation:
+        """Begin the operation of a change of a version; `done` ends it at once."""
+        now = self._clock.now()
+        metadata = convert.version_metadata(
+            version,
+            _waited_for(change, regions),
+            verb=change.verb,
+            generation=change.generation,
+            wait_for=change.wait_for,
+            create_time=now,
+            end_time=now if done else None,
+        )
+        operation = self._store.create(
+            self._tx,
+            subscription=subscription_of(version.name),
+            owner=owner,
+            verb=change.verb,
+            target=version.name,
+            metadata=metadata,
+            detail={
+                "generation": change.generation,
+                "wait_for": change.wait_for.value,
+                "regions": list(change.regions),
+                "home": change.home,
+                "uid": change.version_uid,
+            },
+        )
+        if done:
+            self._store.succeed(
+                self._tx, operation.name, convert.version_response(version, regions)
+            )
+        return self._answer(operation.name)
+
+    def start_delete(
+        self, target: str, *, owner: str, resources: Sequence[str], detail: Mapping[str, Any]
+    ) -> StartedOperation:
+        """Begin the operation that deletes `target`, the last of `resources`."""
+        operation = self._store.create(
+            self._tx,
+            subscription=subscription_of(target),
+            owner=owner,
+            verb=_DELETE,
+            target=target,
+            metadata=convert.delete_metadata(target, resources, create_time=self._clock.now()),
+            detail={**detail, "resources": list(resources)},
+        )
+        return self._answer(operation.name)
+
+    def unfinished_delete(self, target: str) -> StartedOperation | None:
+        """Answer the operation that deletes `target` already."""
+        found = self._deleting(target)
+        return None if found is None else self._answer(found.name)
+
+    def blocking(self, target: str) -> str:
+        """Answer the name of the oldest unfinished operation on `target`, empty for none."""
+        found = self._store.unfinished(self._tx, target)
+        return found[0].name if found else ""
+
+    def advance(self, version: Version, regions: Sequence[RegionStatus]) -> None:
+        """Bring the operations on a version up to date, and end those that are done."""
+        for operation in self._store.unfinished(self._tx, version.name):
+            if operation.verb != _DELETE and operation.detail["uid"] == version.uid:
+                self._advance(operation, version, regions)
+
+    def cancel_changes(self, target: str, message: str) -> None:
+        """End the unfinished changes of `target` as CANCELLED."""
+        for operation in self._store.unfinished(self._tx, target):
+            if operation.verb != _DELETE:
+                self._store.fail(self._tx, operation.name, convert.cancelled(message))
+
+    def finish_delete(self, target: str) -> None:
+        """End the operation that deletes `target`."""
+        operation = self._deleting(target)
+        if operation is None:
+            return
+        resources = operation.detail["resources"]
+        metadata = convert.delete_metadata(
+            target,
+            resources,
+            create_time=operation.create_time,
+            end_time=self._clock.now(),
+            deleted=len(resources),
+        )
+        self._store.succeed(self._tx, operation.name, convert.nothing(), metadata=metadata)
+
+    def _advance(
+        self, operation: Operation, version: Version, regions: Sequence[RegionStatus]
+    ) -> None:
+        change = _change(operation)
+        waited = _waited_for(change, regions)
+        due = [one for one in waited if not _done(one, change)]
+        end = None if due else self._clock.now()
+        metadata = convert.version_metadata(
+            version,
+            waited,
+            verb=change.verb,
+            generation=change.generation,
+            wait_for=change.wait_for,
+            create_time=operation.create_time,
+            end_time=end,
+            cancel_requested=operation.cancel_requested,
+        )
+        if due:
+            self._store.progress(self._tx, operation.name, metadata)
+            return
+        failed = [one for one in waited if one.state.failed]
+        if failed:
+            error = convert.regions_failed(failed)
+            self._store.fail(self._tx, operation.name, error, metadata=metadata)
+        else:
+            response = convert.version_response(version, regions)
+            self._store.succeed(self._tx, operation.name, response, metadata=metadata)
+
+    def _deleting(self, target: str) -> Operation | None:
+        found = self._store.unfinished(self._tx, target)
+        return next((one for one in found if one.verb == _DELETE), None)
+
+    def _answer(self, name: str) -> StartedOperation:
+        operation = self._store.require(self._tx, name)
+        return StartedOperation(name, operation.done, encoded(operation).SerializeToString())
+
+
+def _change(operation: Operation) -> VersionChange:
+    detail = operation.detail
+    return VersionChange(
+        verb=operation.verb,
+        version_uid=detail["uid"],
+        generation=detail["generation"],
+        wait_for=WaitMode(detail["wait_for"]),
+        regions=tuple(detail["regions"]),
+        home=detail["home"],
+    )
+
+
+def _waited_for(change: VersionChange, regions: Sequence[RegionStatus]) -> list[RegionStatus]:
+    """Answer the regions that a change waits for, as they are now.
+
+    One that is not there any more was removed, and is waited for no longer.
+    """
+    wanted = set(change.regions)
+    if change.wait_for is WaitMode.HOME_REGION:
+        wanted &= {change.home}
+    return [one for one in regions if one.location in wanted]
+
+
+def _done(region: RegionStatus, change: VersionChange) -> bool:
+    # A region that is being removed is done when its row is gone, not before.
+    if region.removing:
+        return False
+    return region.state.terminal and region.done_with(change.generation)

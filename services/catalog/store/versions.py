@@ -1,0 +1,158 @@
+"""Image versions and their regions."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import IntegrityError
+
+from services.catalog.convert.versions import status_fragment
+from services.catalog.domain.progress import aggregated, in_order, selectable
+from services.catalog.domain.region_status import RegionStatus
+from services.catalog.domain.version import Version
+from services.catalog.store.documents import dump, load
+from services.catalog.store.kinds import VERSIONS
+from services.catalog.store.resources import ResourceStore
+from services.catalog.store.tables import deleted_versions, image_versions, version_regions
+from services.kernel.clock import Clock
+from services.kernel.errors import AlreadyExists
+from services.kernel.names import parent
+
+_v, _r = image_versions.c, version_regions.c
+
+_REGIONS: Final = select(_r.document).where(_r.version_uid == bindparam("u"))
+_LATEST: Final = (
+    select(_v.document)
+    .join(image_versions, _v.uid == _r.version_uid)
+    .select_from(version_regions)
+    .where(
+        _r.definition_key == bindparam("d"),
+        _r.location == bindparam("l"),
+        _r.selectable,
+    )
+    .order_by(_r.major.desc(), _r.minor.desc(), _r.patch.desc())
+    .limit(1)
+)
+_SELECTABLE: Final = (
+    select(_r.location)
+    .where(_r.definition_key == bindparam("d"), _r.selectable)
+    .distinct()
+    .order_by(_r.location)
+)
+_USABLE: Final = (
+    select(_r.location).where(_r.version_uid == bindparam("u"), _r.usable).order_by(_r.location)
+)
+_DELETED: Final = select(deleted_versions.c.delete_time).where(
+    deleted_versions.c.key == bindparam("k")
+)
+
+
+class VersionStore(ResourceStore[Version]):
+    """Image versions in one transaction."""
+
+    def __init__(self, tx: Connection, clock: Clock) -> None:
+        super().__init__(tx, VERSIONS)
+        self._clock: Final = clock
+
+    def by_uid(self, uid: str, *, lock: bool = False) -> Version | None:
+        """Answer a version."""
+        statement = VERSIONS.by_uid.with_for_update() if lock else VERSIONS.by_uid
+        return self._loaded(self._tx.execute(statement, {"u": uid}).scalar_one_or_none())
+
+    def regions(self, uid: str) -> Sequence[RegionStatus]:
+        """Answer the regions of a version: wanted ones in their order, then those removed."""
+        found = self._tx.execute(_REGIONS, {"u": uid}).scalars()
+        return in_order([load(RegionStatus, document) for document in found])
+
+    def insert(self, resource: Version) -> None:
+        """Add a version; its regions follow by `write`.
+
+        Raises:
+            AlreadyExists: the number was taken at the same moment.
+        """
+        row = VERSIONS.row(resource) | _status(resource, ()) | {"uefi_body": b""}
+        try:
+            self._tx.execute(VERSIONS.insert, row)
+        except IntegrityError as error:
+            raise AlreadyExists.of(VERSIONS.kind.resource_type, resource.name) from error
+
+    def write(self, version: Version, regions: Sequence[RegionStatus]) -> None:
+        """Replace a version together with its regions."""
+        values = VERSIONS.row(version) | _status(version, regions)
+        self._tx.execute(VERSIONS.update.values(values), {"k": values["key"]})
+        self._replace_regions(version, regions)
+
+    def put_regions(self, version: Version, regions: Sequence[RegionStatus]) -> None:
+        """Replace all regions of a version, and what a Get says of them."""
+        statement = update(image_versions).where(_v.uid == version.uid)
+        self._tx.execute(statement.values(_status(version, regions)))
+        self._replace_regions(version, regions)
+
+    def forget(self, version: Version) -> None:
+        """Remove a version with its regions, and remember that it was deleted."""
+        self._tx.execute(delete(version_regions).where(_r.version_uid == version.uid))
+        self.delete(version.key)
+        maker = sqlite.insert if self._tx.dialect.name == "sqlite" else postgresql.insert
+        values = {"uid": version.uid, "name": version.name, "delete_time": self._clock.now()}
+        self._tx.execute(
+            maker(deleted_versions)
+            .values(key=version.key, **values)
+            .on_conflict_do_update(index_elements=["key"], set_=values)
+        )
+
+    def deleted(self, key: str) -> datetime | None:
+        """Answer when the last version of this name was deleted for good."""
+        found: datetime | None = self._tx.execute(_DELETED, {"k": key}).scalar_one_or_none()
+        return found
+
+    def latest(self, definition_key: str, location: str) -> Version | None:
+        """Answer the highest version that `latest` may mean in a region."""
+        parameters = {"d": definition_key, "l": location}
+        return self._loaded(self._tx.execute(_LATEST, parameters).scalar_one_or_none())
+
+    def selectable_locations(self, definition_key: str) -> Sequence[str]:
+        """Answer the regions in which `latest` means some version, in the order of their ids."""
+        return self._tx.execute(_SELECTABLE, {"d": definition_key}).scalars().all()
+
+    def usable_locations(self, uid: str) -> Sequence[str]:
+        """Answer the regions in which a version can be used, in the order of their ids."""
+        return self._tx.execute(_USABLE, {"u": uid}).scalars().all()
+
+    def is_usable(self, uid: str, location: str) -> bool:
+        """Whether a version can be used in a region."""
+        return location in self.usable_locations(uid)
+
+    def _replace_regions(self, version: Version, regions: Sequence[RegionStatus]) -> None:
+        self._tx.execute(delete(version_regions).where(_r.version_uid == version.uid))
+        if regions:
+            self._tx.execute(
+                insert(version_regions), [_region_row(version, one) for one in regions]
+            )
+
+
+def _status(version: Version, regions: Sequence[RegionStatus]) -> dict[str, Any]:
+    return {
+        "aggregated_state": aggregated(regions).value,
+        "status_body": status_fragment(version, in_order(regions)),
+    }
+
+
+def _region_row(version: Version, region: RegionStatus) -> dict[str, Any]:
+    major, minor, patch = version.number
+    return {
+        "version_uid": version.uid,
+        "location": region.location,
+        "version_key": version.key,
+        "definition_key": parent(version.key),
+        "major": major,
+        "minor": minor,
+        "patch": patch,
+        "usable": region.usable,
+        "selectable": selectable(version, region),
+        "state": region.state.value,
+        "stored_bytes": region.stored_bytes,
+        "crossed_bytes": region.crossed_bytes,
+        "document": dump(region),
+    }
