@@ -1,14 +1,16 @@
 """What was chosen when an installation was written, kept so that writing again changes nothing."""
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Final
 
-from cli.errors import CliError
+from cli.errors import CliError, UsageProblem
 from cli.installation.files import write_public
 
+_ID: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@-]{0,127}")
 LOOPBACK: Final = "127.0.0.1"
 BASE_PORT: Final = 7400
 # Every listener of the installation and how far its port is from the base.
@@ -55,7 +57,18 @@ class Choices:
         return self.listen in _LOOPBACKS
 
     def changed(self, given: Mapping[str, Any]) -> "Choices":
-        """These choices with what is given this time; None is not given."""
+        """These choices with what is given this time; None is not given.
+
+        Raises:
+            UsageProblem: the tenant, subscription or owner given cannot be an id.
+        """
+        for name in ("tenant", "subscription", "owner"):
+            found = given.get(name)
+            if found is not None and not _ID.fullmatch(found):
+                raise UsageProblem(
+                    f"{found} cannot be the id of the {name}.",
+                    todo="Ids have letters, digits, and . _ @ - behind the first one.",
+                )
         return replace(self, **{key: value for key, value in given.items() if value is not None})
 
 

@@ -140,6 +140,8 @@ def test_a_damaged_installation_is_named(damage: str, layout: Layout) -> None:
         ("--ports", "65530"),
         ("--ports", "cinema=1"),
         ("--database-url", "catalog="),
+        ("--owner", "ada/lovelace"),
+        ("--tenant", ""),
     ],
 )
 def test_options_that_mean_nothing_are_refused(
