@@ -52,11 +52,15 @@ class Streams:
         return list(self._open)
 
     def end(self, call: Call, error: StoaError) -> None:
-        """End a stream with `error`, whatever it waits for."""
+        """End a stream with `error`, whatever it waits for.
+
+        A message that is on its way is waited for: gRPC takes no status before that is done.
+        """
         task = self._open.pop(call, None)
         if task is not None:
             call.end(error)
-            task.cancel()
+            if not call.writing:
+                task.cancel()
 
 
 class AioHandlers(grpc.GenericRpcHandler):
@@ -160,7 +164,7 @@ class _Method:
     async def failed(self, call: Call, error: BaseException, context: Any) -> None:
         """Answer the error, by raising what gRPC wants raised."""
         if isinstance(error, asyncio.CancelledError):
-            if call.ended is None:
+            if call.ended is None or call.writing:
                 call.abandon()
                 self.path.abandoned(call)
                 raise error
@@ -231,7 +235,11 @@ class _Stream(_Method):
             # Closed here and not by the collector, which would leave a stream open for a while.
             async with contextlib.aclosing(responses):
                 async for response in responses:
+                    call.writing = True
                     await context.write(serialized(response))
+                    call.writing = False
+                    if call.ended is not None:
+                        raise call.ended
         except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 all is mapped here
             self.streams.closed(call)
             await self.failed(call, error, context)

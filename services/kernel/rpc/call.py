@@ -25,7 +25,7 @@ class Call:
     a list's name with `-` in it: then the servicer answers only what the caller may see.
     `violations` holds what protovalidate found; the use case adds its own and raises once.
     `deadline` is in seconds of `time.monotonic`, infinite for streams. `stopping` ends waits
-    early when the server goes down.
+    early when the server goes down. `revision_checked` and `writing` belong to the server.
     """
 
     __slots__ = (
@@ -45,6 +45,7 @@ class Call:
         "stopping",
         "trace",
         "violations",
+        "writing",
     )
 
     def __init__(
@@ -68,6 +69,7 @@ class Call:
         self.consistency_token: Final = consistency_token
         self.started: Final = time.perf_counter()
         self.revision_checked = -1
+        self.writing = False
         self._control: Final = control
         self._is_active: Final = is_active
         self._access: Access | None = None
@@ -126,6 +128,10 @@ class Call:
     def send_consistency_token(self, token: str) -> None:
         """Send the token that makes the caller's next calls see this write."""
         self._trailing.append((CONSISTENCY_TOKEN, token))
+
+    def send_metadata(self, key: str, value: str) -> None:
+        """Send something else beside the answer, as the contract of the method says."""
+        self._trailing.append((key, value))
 
     @property
     def trailing_metadata(self) -> Sequence[tuple[str, str]]:

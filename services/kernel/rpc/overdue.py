@@ -6,8 +6,6 @@ pool has threads would keep everyone else out.
 
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Final
 
 REQUEST_WITHIN: Final = 10.0
@@ -23,14 +21,13 @@ class Overdue:
         self._thread: Final = threading.Thread(target=self._run, name="overdue", daemon=True)
         self._thread.start()
 
-    @contextmanager
-    def watched(self, context: Any) -> Iterator[None]:
-        """Cancel the call of `context` if the block takes too long."""
+    def watch(self, context: Any) -> None:
+        """Cancel the call of `context` unless `forget` is called in time."""
         self._waiting[id(context)] = (time.monotonic() + self._within, context)
-        try:
-            yield
-        finally:
-            self._waiting.pop(id(context), None)
+
+    def forget(self, context: Any) -> None:
+        """Leave the call of `context` alone."""
+        self._waiting.pop(id(context), None)
 
     def close(self) -> None:
         """End the watching thread."""

@@ -73,19 +73,17 @@ class BoundedPool(ThreadPoolExecutor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run or queue `fn`; never refuses by itself."""
+        future = super().submit(self._counted, fn, args, kwargs)
         with self._lock:
             self._busy += 1
-        try:
-            future = super().submit(fn, *args, **kwargs)
-        except RuntimeError:
-            self._done(None)
-            raise
-        future.add_done_callback(self._done)
         return future
 
-    def _done(self, future: Future[Any] | None) -> None:
-        with self._lock:
-            self._busy -= 1
+    def _counted(self, fn: Callable[..., T], args: Any, kwargs: Any) -> T:
+        try:
+            return fn(*args, **kwargs)
+        finally:
+            with self._lock:
+                self._busy -= 1
 
 
 class Pools:

@@ -1,10 +1,12 @@
 """Server reflection, under both names by which clients ask for it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, Final
 
 import grpc
 from grpc_reflection.v1alpha import reflection, reflection_pb2
+
+from services.kernel.rpc.overdue import Overdue
 
 # The second is the same protocol under its final name (grpc/grpc-proto, reflection/v1): the
 # same messages on the wire, for which Python has no module of its own.
@@ -12,12 +14,21 @@ NAMES: Final = (reflection.SERVICE_NAME, "grpc.reflection.v1.ServerReflection")
 _METHOD: Final = "ServerReflectionInfo"
 
 
-def sync_handlers(services: Iterable[str], pool: Any) -> tuple[grpc.GenericRpcHandler, ...]:
-    """Describe `services` on a sync server; a client holds a thread of `pool` while it asks."""
+def sync_handlers(
+    services: Iterable[str], pool: Any, overdue: Overdue
+) -> tuple[grpc.GenericRpcHandler, ...]:
+    """Describe `services` on a sync server.
+
+    A client holds a thread of `pool` while it asks, so it has to be done in time.
+    """
     servicer = reflection.ReflectionServicer(_listed(services))
 
-    def describe(requests: Any, context: Any) -> Any:
-        return servicer.ServerReflectionInfo(requests, context)
+    def describe(requests: Any, context: Any) -> Iterator[Any]:
+        overdue.watch(context)
+        try:
+            yield from servicer.ServerReflectionInfo(requests, context)
+        finally:
+            overdue.forget(context)
 
     describe.experimental_thread_pool = pool  # type: ignore[attr-defined]
     return _handlers(describe)

@@ -72,7 +72,7 @@ class Server:
             services = self._registry.services(audience)
             if self.settings.reflection:
                 server.add_generic_rpc_handlers(
-                    reflection.sync_handlers(services, self._describing)
+                    reflection.sync_handlers(services, self._describing, self._overdue)
                 )
             server.add_generic_rpc_handlers((handlers,))
             self.ports[audience] = bind(server, audience, listen)

@@ -35,15 +35,16 @@ def to_status(error: StoaError, domain: str) -> status_pb2.Status:
     """
     status = status_pb2.Status(code=int(error.code), message=_cut(error.message, _MAX_MESSAGE))
     room = _MAX_STATUS - status.ByteSize()
-    for detail in _details(error, domain):
+    for detail in _small(error, domain):
         room = _add(status, detail, room)
-    for violated in (_bad_request(error, room // 2), _precondition(error, room // 2)):
-        if violated is not None:
-            room = _add(status, violated, room)
+    room = _add(status, _bad_request(error, room // 2), room)
+    room = _add(status, _precondition(error, room // 2), room)
+    room = _add(status, _quota(error, room // 2), room)
+    _add(status, _resource(error), room)
     return status
 
 
-def _details(error: StoaError, domain: str) -> Iterator[Message]:
+def _small(error: StoaError, domain: str) -> Iterator[Message]:
     metadata = {key: _cut(value, _MAX_VALUE) for key, value in error.metadata.items()}
     yield pb.ErrorInfo(reason=error.reason, domain=domain, metadata=metadata)
     if error.retry_after is not None:
@@ -52,20 +53,26 @@ def _details(error: StoaError, domain: str) -> Iterator[Message]:
         yield pb.RetryInfo(retry_delay=delay)
     if error.request_id:
         yield pb.RequestInfo(request_id=error.request_id)
-    if error.resource is not None:
-        yield pb.ResourceInfo(
-            resource_type=error.resource.type,
-            resource_name=_cut(error.resource.name, _MAX_VALUE),
-            description=_cut(error.resource.description, _MAX_VALUE),
+
+
+def _resource(error: StoaError) -> Message | None:
+    if error.resource is None:
+        return None
+    return pb.ResourceInfo(
+        resource_type=error.resource.type,
+        resource_name=_cut(error.resource.name, _MAX_VALUE),
+        description=_cut(error.resource.description, _MAX_VALUE),
+    )
+
+
+def _quota(error: StoaError, room: int) -> Message | None:
+    found = (
+        pb.QuotaFailure.Violation(
+            subject=_cut(one.subject, _MAX_VALUE), description=_cut(one.description, _MAX_VALUE)
         )
-    if error.quota:
-        found = (
-            pb.QuotaFailure.Violation(
-                subject=_cut(one.subject, _MAX_VALUE), description=_cut(one.description, _MAX_VALUE)
-            )
-            for one in error.quota
-        )
-        yield pb.QuotaFailure(violations=_fitting(found, _MAX_STATUS // 4))
+        for one in error.quota
+    )
+    return pb.QuotaFailure(violations=_fitting(found, room)) if error.quota else None
 
 
 def _bad_request(error: StoaError, room: int) -> Message | None:
@@ -92,13 +99,17 @@ def _precondition(error: StoaError, room: int) -> Message | None:
     return pb.PreconditionFailure(violations=_fitting(found, room)) if error.precondition else None
 
 
-def _add(status: status_pb2.Status, detail: Message, room: int) -> int:
+def _add(status: status_pb2.Status, detail: Message | None, room: int) -> int:
+    """Add a detail if it fits; answer the room that is left."""
+    if detail is None:
+        return room
     packed = AnyMessage()
     packed.Pack(detail)
-    room -= packed.ByteSize() + 4
-    if room >= 0:
-        status.details.append(packed)
-    return room
+    left = room - packed.ByteSize() - 4
+    if left < 0:
+        return room
+    status.details.append(packed)
+    return left
 
 
 def _fitting(found: Iterable[_M], room: int) -> list[_M]:

@@ -93,8 +93,12 @@ class _Method:
         if streams and path.policy.scope is None:
             path.admit(call, path.request())
             return _requests(path, messages)
-        with self.overdue.watched(context):
-            first = path.parse(_first(messages))
+        self.overdue.watch(context)
+        try:
+            raw = _first(messages)
+        finally:
+            self.overdue.forget(context)
+        first = path.parse(raw)
         path.admit(call, first)
         return _requests(path, messages, first) if streams else first
 

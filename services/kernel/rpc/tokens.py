@@ -72,12 +72,13 @@ class TokenVerifier:
         if len(token) > MAX_TOKEN:
             raise Unauthenticated(f"a token has at most {MAX_TOKEN} bytes")
         digest = hashlib.sha256(token.encode()).digest()
-        now = self._clock.now().timestamp()
+        now = self._clock.monotonic()
         known = self._cache.get(digest)
         if known is not None and now < known[0]:
             return known[1]
         caller = self._verified(token)
-        self._remember(digest, min(now + CACHED_FOR, caller.expires), caller)
+        left = caller.expires - self._clock.now().timestamp()
+        self._remember(digest, now + min(CACHED_FOR, left), caller)
         return caller
 
     def _remember(self, digest: bytes, until: float, caller: Caller) -> None:

@@ -297,3 +297,26 @@ def test_a_plain_function_cannot_serve_a_stream_of_requests(tokens: Tokens) -> N
 
     with pytest.raises(TypeError, match="UploadPages streams requests"):
         run(tokens, scenario, LibraryServicer())
+
+
+class Flood:
+    """A stream that never stops to send, to a client that may not read."""
+
+    async def WatchBooks(self, request: Any, call: Call) -> AsyncIterator[Any]:
+        while True:
+            yield pb.Book(name="x" * 60_000)
+
+
+def test_a_stream_that_ends_while_it_sends_still_answers_why(tokens: Tokens) -> None:
+    async def scenario(server: AioServer, client: Any, grants: Grants) -> None:
+        request = pb.ListBooksRequest(parent="shelves/a")
+        streams = [aiter(client("WatchBooks", request, timeout=20)) for _ in range(5)]
+        for stream in streams:
+            await anext(stream)
+        grants.revoke((ANN, "Library/books/read", "shelves/a"))
+        for stream in streams:
+            error = await failed(read_all(stream))
+            assert error.code() is grpc.StatusCode.PERMISSION_DENIED
+            assert info_of(error).reason == "PERMISSION_DENIED"
+
+    run(tokens, scenario, Flood())

@@ -199,6 +199,16 @@ def test_a_status_from_behind_is_translated_and_never_passed_on(
     assert "shelves" not in str(error)
 
 
+def test_a_read_is_tried_again_while_a_service_is_unavailable_and_never_otherwise(
+    client: Client, back: Back
+) -> None:
+    for told, attempts in (("unavailable", 3), ("not_found", 1), ("bug", 1)):
+        back.calls.clear()
+        with pytest.raises(grpc.RpcError):
+            client("WhoAmI", pb.Text(text=told))
+        assert len(back.calls) == attempts
+
+
 def test_what_is_left_of_the_time_is_passed_on(client: Client, back: Back) -> None:
     client("WhoAmI", pb.Text(), timeout=1.5)
     # gRPC rounds what it sends up by some milliseconds.
