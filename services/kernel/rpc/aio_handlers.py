@@ -15,52 +15,18 @@ from typing import Any, Final, TypeVar
 import grpc
 from google.protobuf.message import Message
 
-from services.kernel.errors import DeadlineExceeded, InvalidArgument, StoaError, Unimplemented
+from services.kernel.errors import DeadlineExceeded, InvalidArgument, Unimplemented
 from services.kernel.rpc.call import Call
 from services.kernel.rpc.identity import PeerContext, Sent, no_peer
 from services.kernel.rpc.path import Path, lacking, serialized, too_many
 from services.kernel.rpc.pools import BoundedPool, Pools
 from services.kernel.rpc.status import DETAILS_KEY, GRPC_CODES, to_status
+from services.kernel.rpc.streams import Streams
 from services.kernel.rpc.sync_handlers import checked
 
 T = TypeVar("T")
 Behaviour = Callable[[Any, Call], Any]
 _END: Final = object()
-
-
-class Streams:
-    """The streams of a server that are open, so that it can end them."""
-
-    def __init__(self) -> None:
-        self._open: Final[dict[Call, asyncio.Task[Any]]] = {}
-
-    def __len__(self) -> int:
-        return len(self._open)
-
-    def opened(self, call: Call) -> None:
-        """Watch over the stream that the current task serves."""
-        task = asyncio.current_task()
-        if task is not None:
-            self._open[call] = task
-
-    def closed(self, call: Call) -> None:
-        """Forget a stream that has ended."""
-        self._open.pop(call, None)
-
-    def calls(self) -> list[Call]:
-        """Answer the calls of the open streams."""
-        return list(self._open)
-
-    def end(self, call: Call, error: StoaError) -> None:
-        """End a stream with `error`, whatever it waits for.
-
-        A message that is on its way is waited for: gRPC takes no status before that is done.
-        """
-        task = self._open.pop(call, None)
-        if task is not None:
-            call.end(error)
-            if not call.writing:
-                task.cancel()
 
 
 class AioHandlers(grpc.GenericRpcHandler):

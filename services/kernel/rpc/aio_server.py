@@ -13,12 +13,13 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 
 from services.kernel.errors import StoaError, Unavailable
 from services.kernel.rpc import reflection
-from services.kernel.rpc.aio_handlers import AioHandlers, Streams
+from services.kernel.rpc.aio_handlers import AioHandlers
 from services.kernel.rpc.call import Call
 from services.kernel.rpc.listeners import Guards, ServerSettings, bind
 from services.kernel.rpc.path import shutting_down
 from services.kernel.rpc.pools import BoundedPool, Pools, PoolSize
 from services.kernel.rpc.registry import Audience, Registry
+from services.kernel.rpc.streams import Streams
 from services.kernel.stopping import Stop
 from services.kernel.telemetry.telemetry import Telemetry
 
