@@ -4,12 +4,16 @@ from typing import Final
 
 from cli.lazy import Entry
 
+_INSTALLATION: Final = "This machine"
 _PUBLISH: Final = "Publish"
 _SHARE: Final = "Share and consume"
 _ADMINISTER: Final = "Administer"
 
 # Name of the command -> the module whose `app` it is, in the order of the help.
 COMMANDS: Final[dict[str, Entry]] = {
+    "demo": Entry(
+        "cli.demo.command", "Try it: publish, replicate, share and pull an image.", _INSTALLATION
+    ),
     "group": Entry("cli.verbs.group", "Resource groups.", _PUBLISH),
     "blob": Entry("cli.verbs.blob", "Upload the bytes of disks.", _PUBLISH),
     "managed-image": Entry("cli.verbs.managed_image", "Make images of blobs.", _PUBLISH),

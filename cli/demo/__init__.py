@@ -1,0 +1,1 @@
+"""`stoa demo`: the main job on an installation of its own, told step by step."""
