@@ -8,8 +8,8 @@ runs the parent; `--role` and `--index` are what the parent adds for a child. Wi
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ class Program:
     """What a service does in each of its processes.
 
     `migrate` runs in the parent; `serve` and `work` run in a child until its `stop` is
-    set, and call its `ready` once they serve. `grace` (seconds) is how long they may take
+    set, and call its `ready` once they serve. `others` are children with a role of their
+    own, one process each. `grace` (seconds) is how long they may take
     to end. `config` holds the settings of a service that has some.
     """
 
@@ -35,6 +36,7 @@ class Program:
     servers: int = 1
     grace: float = 30.0
     config: Any = None
+    others: Mapping[str, Callable[[Child], None]] = field(default_factory=dict)
 
 
 def main(
@@ -51,7 +53,7 @@ def main(
     parser.add_argument("--config", type=Path, help="a TOML file with a section per service")
     parser.add_argument("--ready-file", type=Path, help="is written once all children serve")
     parser.add_argument("--print-config", action="store_true", help="print settings and end")
-    parser.add_argument("--role", choices=(PARENT, SERVER, WORKERS), default=PARENT)
+    parser.add_argument("--role", default=PARENT, help="the part of the service that this is")
     parser.add_argument("--index", type=int, default=0, help="the number of a server child")
     options = parser.parse_args(argv)
     try:
@@ -65,15 +67,16 @@ def main(
     if options.role == PARENT:
         supervisor = Supervisor(
             module,
-            (Role(SERVER, program.servers, pinned=True), Role(WORKERS)),
+            (Role(SERVER, program.servers, pinned=True), *map(Role, (WORKERS, *program.others))),
             arguments=("--config", str(options.config)) if options.config else (),
             ready_file=options.ready_file,
             grace=program.grace,
         )
         return supervisor.run(program.migrate)
-    child = Child(grace=program.grace)
-    run = program.serve if options.role == SERVER else program.work
-    run(child)
+    roles = {SERVER: program.serve, WORKERS: program.work, **program.others}
+    if options.role not in roles:
+        parser.error(f"--role is one of {', '.join((PARENT, *roles))}")
+    roles[options.role](Child(grace=program.grace))
     return 0
 
 
