@@ -204,7 +204,7 @@ class ReplicaRows(Protocol):
         """Answer a page of replicas."""
 
     def claimable(self, now: datetime, limit: int) -> Sequence[Replica]:
-        """Answer, locked, due tasks that nobody holds; the home region's first."""
+        """Answer due tasks that nobody holds, those that wait longest first."""
 
     def running(self, now: datetime) -> Mapping[str, int]:
         """Answer, by region, how many tasks are held."""

@@ -15,8 +15,6 @@ _REPLICAS: Final = Records(tables.replicas, Replica)
 _DISKS: Final = Records(tables.replica_disks, ReplicaDisk)
 _T: Final = tables.replicas.c
 _D: Final = tables.replica_disks.c
-# As the condition of the partial index says it, so that the index is used.
-_ENDED: Final = ("COMPLETED", "FAILED", "CANCELLED", "REMOVED")
 
 
 class ReplicaTable:
@@ -69,16 +67,15 @@ class ReplicaTable:
         return _REPLICAS.page(self._connection, listing)
 
     def claimable(self, now: datetime, limit: int) -> Sequence[Replica]:
-        """Answer, locked, due tasks that nobody holds, those that wait longest first."""
+        """Answer due tasks that nobody holds, those that wait longest first."""
         statement = (
             _REPLICAS.select.where(
-                _T.state.not_in(_ENDED),
+                tables.UNFINISHED,
                 _T.due_time <= now,
                 or_(_T.owner == "", _T.lease_time <= now),
             )
             .order_by(_T.due_time, _T.version, _T.location, _T.slot)
             .limit(limit)
-            .with_for_update(skip_locked=True)
         )
         return _REPLICAS.all(self._connection, statement)
 

@@ -200,12 +200,12 @@ replicas: Final = Table(
     Column("update_time", UtcTime, nullable=False),
     Column("commit_time", UtcTime),
 )
-_unfinished = text("state NOT IN ('COMPLETED', 'FAILED', 'CANCELLED', 'REMOVED')")
+UNFINISHED: Final = text("state NOT IN ('COMPLETED', 'FAILED', 'CANCELLED', 'REMOVED')")
 Index(
     "ix_replicas_unfinished",
     replicas.c.due_time,
-    sqlite_where=_unfinished,
-    postgresql_where=_unfinished,
+    sqlite_where=UNFINISHED,
+    postgresql_where=UNFINISHED,
 )
 Index("ix_replicas_slot", replicas.c.location, replicas.c.slot)
 _owned = text("owner <> ''")

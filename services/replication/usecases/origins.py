@@ -1,0 +1,171 @@
+"""Where a replica is copied from, found in the rows."""
+
+from typing import Final
+
+from services.kernel.errors import Code
+from services.replication.domain.desired import DesiredDisk, SourceKind
+from services.replication.domain.failures import CopyFailed, Remedy
+from services.replication.domain.records import Replica, Version
+from services.replication.domain.region import Region, Slot
+from services.replication.domain.topology import (
+    FromReplica,
+    FromSource,
+    Lost,
+    Origin,
+    Situation,
+    Wait,
+    choose_origin,
+)
+from services.replication.ports.outside import BlobSources
+from services.replication.ports.rows import Tx, UnitOfWork
+
+__all__ = ["FromReplica", "FromSource", "Lost", "Origins", "Place", "Wait"]
+
+
+class Place:
+    """A disk that is complete in a slot: where its manifest lies."""
+
+    __slots__ = ("location", "root", "slot", "tenant")
+
+    def __init__(self, location: str, slot: Slot, tenant: str, root: str) -> None:
+        self.location: Final = location
+        self.slot: Final = slot
+        self.tenant: Final = tenant
+        self.root: Final = root
+
+
+class Origins:
+    """Chooses origins, and finds the slots behind them."""
+
+    def __init__(self, rows: UnitOfWork, blobs: BlobSources) -> None:
+        self._rows: Final = rows
+        self._blobs: Final = blobs
+
+    def choose(self, tx: Tx, replica: Replica) -> Origin:
+        """Answer where a replica is to be copied from now."""
+        version = tx.versions.get(replica.version)
+        if version is None:
+            return Wait()
+        replicas = tx.replicas.of_version(replica.version)
+        return choose_origin(replica, replicas, self._situation(tx, version))
+
+    def of(self, replica: Replica) -> Origin:
+        """Answer where a claimed replica is to be copied from."""
+        return self._rows.read(lambda tx: self.choose(tx, replica))
+
+    def slot(self, location: str, slot: str) -> Slot:
+        """Answer a slot.
+
+        Raises:
+            CopyFailed: REGION_UNSUITABLE, the region or the slot is gone.
+        """
+        region = self._rows.read(lambda tx: tx.regions.get(location))
+        found = region.slot(slot) if region is not None else None
+        if found is None:
+            raise CopyFailed(
+                "REGION_UNSUITABLE",
+                Code.FAILED_PRECONDITION,
+                f"{location} has no slot {slot}",
+                metadata={"location": location},
+            )
+        return found
+
+    def region(self, location: str) -> Region | None:
+        """Answer a region."""
+        return self._rows.read(lambda tx: tx.regions.get(location))
+
+    def source_place(self, disk: DesiredDisk, home: str) -> Place | None:
+        """Answer where a source is complete; None for one that nobody has hashed yet.
+
+        Raises:
+            CopyFailed: SOURCE_NOT_FOUND, SOURCE_CHANGED, SOURCE_UNAVAILABLE or
+                SOURCE_LOCATION_MISMATCH.
+        """
+        match disk.source.kind:
+            case SourceKind.BLOB:
+                place = self._blob_place(disk, home)
+            case SourceKind.IMAGE_VERSION:
+                place = self._version_place(disk, home)
+            case SourceKind.STORE_FILE:
+                return None
+        if disk.root and place.root != disk.root:
+            raise _changed(disk.source.name, disk.root, place.root)
+        return place
+
+    def _blob_place(self, disk: DesiredDisk, home: str) -> Place:
+        name = disk.source.name
+        blob = self._blobs.by_uid(disk.source.uid)
+        if blob is None:
+            raise _gone(name)
+        if not blob.committed:
+            raise _changed(name, "a committed blob", "one that is being uploaded")
+        if blob.location != home:
+            raise CopyFailed(
+                "SOURCE_LOCATION_MISMATCH",
+                Code.FAILED_PRECONDITION,
+                f"{name} is in {blob.location}, the home region is {home}",
+                metadata={"source": name, "location": blob.location, "home_location": home},
+            )
+        return Place(blob.location, self.slot(blob.location, blob.slot), blob.tenant, blob.root)
+
+    def _version_place(self, disk: DesiredDisk, home: str) -> Place:
+        source = disk.source
+        found = self._rows.read(
+            lambda tx: (
+                tx.versions.get(source.uid),
+                [one for one in tx.replicas.of_version(source.uid) if one.is_readable],
+                tx.versions.disks(source.uid),
+            )
+        )
+        version, replicas, disks = found
+        roots = {one.disk: one.root for one in disks}
+        if version is None or version.withdrawn or source.disk not in roots:
+            raise _gone(source.name)
+        if not replicas:
+            raise CopyFailed(
+                "SOURCE_UNAVAILABLE",
+                Code.UNAVAILABLE,
+                f"{source.name} has no readable replica",
+                remedy=Remedy.TRY_AGAIN,
+                metadata={"source": source.name},
+            )
+        best = min(replicas, key=lambda one: (one.location != home, not one.is_good))
+        slot = self.slot(best.location, best.slot)
+        return Place(best.location, slot, version.tenant, roots[source.disk])
+
+    def _situation(self, tx: Tx, version: Version) -> Situation:
+        desired = version.desired
+        locations = [desired.home, *(one.location for one in desired.regions)]
+        regions = {one.id: one for one in tx.regions.all()}
+        local = frozenset(
+            (region.id, slot.id)
+            for region in regions.values()
+            for slot in region.slots
+            if slot.is_local
+        )
+        home = regions.get(desired.home)
+        return Situation(
+            home=desired.home,
+            order={location: rank for rank, location in reversed(list(enumerate(locations)))},
+            known=all(one.source.kind is not SourceKind.STORE_FILE for one in desired.disks),
+            source_local=home is not None and all(slot.is_local for slot in home.slots),
+            local=local,
+        )
+
+
+def _gone(source: str) -> CopyFailed:
+    return CopyFailed(
+        "SOURCE_NOT_FOUND",
+        Code.NOT_FOUND,
+        f"{source} does not exist any more",
+        metadata={"source": source},
+    )
+
+
+def _changed(source: str, expected: str, found: str) -> CopyFailed:
+    return CopyFailed(
+        "SOURCE_CHANGED",
+        Code.FAILED_PRECONDITION,
+        f"{source} is not the one that was admitted",
+        metadata={"source": source, "expected": expected, "found": found},
+    )

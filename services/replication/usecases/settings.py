@@ -1,0 +1,24 @@
+"""How copies are run."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from services.replication.content.progress import DEFAULT_OPTIONS, CopyOptions
+
+
+@dataclass(frozen=True, slots=True)
+class EngineSettings:
+    """`Config` in the terms of the engine; `progress_every` and the retries are in seconds.
+
+    A lease that is not renewed for `lease` passes to another process. `retry_base` and
+    `retry_cap` bound the pause before an attempt, which grows with full jitter.
+    """
+
+    lease: timedelta = timedelta(seconds=30)
+    time_budget: timedelta = timedelta(hours=24)
+    attempts: int = 8
+    region_copies: int = 4
+    progress_every: float = 0.5
+    retry_base: float = 0.5
+    retry_cap: float = 60.0
+    options: CopyOptions = DEFAULT_OPTIONS

@@ -1,0 +1,263 @@
+"""A replication service without its listeners: real rows, real stores, real bytes."""
+
+import random
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+
+from sqlalchemy import insert
+
+from services.kernel.clock import SystemClock
+from services.kernel.db.engine import Database
+from services.kernel.ids import new_uid
+from services.replication.clients.store_pool import StorePool
+from services.replication.content.progress import Control, CopyOptions
+from services.replication.content.pull import pull_disk
+from services.replication.content.refs import read_version
+from services.replication.content.replicate import Origin
+from services.replication.content.segment_io import read_manifest
+from services.replication.content.slots import Slot as ContentSlot
+from services.replication.content.upload import BlobUpload
+from services.replication.domain.desired import (
+    DesiredDisk,
+    DesiredRegion,
+    DesiredReplicas,
+    DiskSource,
+    ReplicaSet,
+    SourceKind,
+)
+from services.replication.domain.grants import Demand, Grant
+from services.replication.domain.names import storage_id
+from services.replication.domain.records import ReplicationRecord
+from services.replication.domain.region import Limits, Region, Slot, StoreAddress
+from services.replication.domain.snapshots import ReplicationView
+from services.replication.domain.states import ReplicationMode, StorageType
+from services.replication.store import tables
+from services.replication.store.blob_sources import BlobSourceTable
+from services.replication.store.feed import initialise
+from services.replication.store.unit_of_work import SqlUnitOfWork
+from services.replication.usecases.copying import CopyReplica
+from services.replication.usecases.ensure import EnsureReplicas
+from services.replication.usecases.origins import Origins
+from services.replication.usecases.retry import Retry
+from services.replication.usecases.settings import EngineSettings
+from services.replication.usecases.tasks import Tasks
+from services.replication.workers.engine import Engine
+
+GROUP = "subscriptions/s1/resourceGroups/rg"
+VERSION = f"{GROUP}/galleries/g/images/i/versions/1.0.0"
+TENANT = storage_id("t1")
+MIB = 1 << 20
+
+
+class Results:
+    """What operations are answered, as text."""
+
+    def metadata(self, view: ReplicationView) -> bytes:
+        return b"metadata"
+
+    def response(self, view: ReplicationView) -> bytes:
+        return view.record.id.encode()
+
+    def failure(self, view: ReplicationView) -> bytes:
+        return view.record.state.value.encode()
+
+
+class AnyGrant:
+    """Takes every token for a grant of the desired state that was asked for last."""
+
+    def __init__(self) -> None:
+        self.granted: Grant | None = None
+
+    def verify(self, token: bytes) -> Grant:
+        assert self.granted is not None
+        return self.granted
+
+
+class SomeRights:
+    """Rights that can be taken away."""
+
+    def __init__(self) -> None:
+        self.missing: Demand | None = None
+
+    def lost(self, grant: Grant) -> Demand | None:
+        return self.missing
+
+
+@dataclass
+class World:
+    """The parts, put together for one database and one directory."""
+
+    db: Database
+    root: Path
+    settings: EngineSettings = field(
+        default_factory=lambda: EngineSettings(
+            lease=timedelta(seconds=5),
+            retry_base=0.01,
+            retry_cap=0.05,
+            progress_every=0.05,
+            options=CopyOptions(workers=2, window_bytes=4 * MIB),
+        )
+    )
+
+    def __post_init__(self) -> None:
+        self.rows = SqlUnitOfWork(self.db)
+        self.stores = StorePool(SystemClock())
+        self.grants = AnyGrant()
+        self.rights = SomeRights()
+        self.results = Results()
+        self.blobs = BlobSourceTable(self.db)
+        self.origins = Origins(self.rows, self.blobs)
+        self.tasks = Tasks(self.rows, self.origins, self.results, self.settings)
+        self.copier = CopyReplica(self.tasks, self.origins, self.stores, self.rights)
+        self.ensuring = EnsureReplicas(
+            self.rows, self.grants, self.results, time_budget=self.settings.time_budget
+        )
+
+    def create_schema(self) -> "World":
+        self.db.transact(tables.metadata.create_all)
+        initialise(self.db)
+        return self
+
+    def add_region(self, location: str, slots: int = 1, *, bandwidth: int | None = None) -> Region:
+        made: list[Slot] = []
+        for number in range(1, slots + 1):
+            address = StoreAddress(f"file://{self.root}/{location}/{number}")
+            replica_id = self.stores.initialise(address)
+            made.append(Slot(f"s{number}", address, replica_id=replica_id))
+        now = SystemClock().now()
+        limits = Limits(bandwidth_bytes_per_second=bandwidth) if bandwidth else None
+        region = Region(location, new_uid(), location, (), tuple(made), (), None, limits, now, now)
+        self.rows.transact(lambda tx: tx.regions.insert(region))
+        return region
+
+    def slot_store(self, location: str, slot: str = "s1"):
+        region = self.rows.read(lambda tx: tx.regions.get(location))
+        assert region is not None
+        found = region.slot(slot)
+        assert found is not None
+        return self.stores.open(location, found)
+
+    def upload(
+        self, name: str, data: bytes, location: str = "home", slot: str = "s1"
+    ) -> DiskSource:
+        """Make a committed blob of some bytes."""
+        uid = new_uid()
+        store = self.slot_store(location, slot)
+        with BlobUpload(uid, ContentSlot(store, TENANT, f"{uid}.upload"), Control()) as upload:
+            upload.write(0, data)
+            ref = upload.commit()
+        now = SystemClock().now()
+        row = {
+            "uid": uid,
+            "name": f"{GROUP}/blobs/{name}",
+            "name_key": f"{GROUP}/blobs/{name}".lower(),
+            "parent_key": GROUP.lower(),
+            "subscription_key": "subscriptions/s1",
+            "tenant": TENANT,
+            "location": location,
+            "slot": slot,
+            "format": "RAW",
+            "size_bytes": len(data),
+            "state": "COMMITTED",
+            "committed_bytes": len(data),
+            "zero_bytes": 0,
+            "stored_bytes": len(data),
+            "root": ref.root.hex(),
+            "tags": {},
+            "fence": 0,
+            "create_time": now,
+            "update_time": now,
+            "revision": 1,
+        }
+        self.db.transact(lambda tx: tx.execute(insert(tables.blobs), row))
+        return DiskSource(SourceKind.BLOB, f"{GROUP}/blobs/{name}", uid)
+
+    def desired(
+        self,
+        disks: Mapping[str, DiskSource],
+        regions: Mapping[str, int],
+        *,
+        uid: str = "a" * 32,
+        generation: int = 1,
+    ) -> DesiredReplicas:
+        return DesiredReplicas(
+            version=VERSION,
+            uid=uid,
+            tenant=TENANT,
+            generation=generation,
+            mode=ReplicationMode.FULL,
+            home="home",
+            disks=tuple(DesiredDisk(disk, source) for disk, source in disks.items()),
+            regions=tuple(
+                DesiredRegion(location, (ReplicaSet(StorageType.STANDARD_LRS, count),))
+                for location, count in regions.items()
+            ),
+        )
+
+    def ensure(self, desired: DesiredReplicas, *, retry: Retry | None = None) -> ReplicationRecord:
+        self.grants.granted = Grant(
+            subject="tenants/t1/users/ann",
+            action="write",
+            version=desired.version,
+            uid=desired.uid,
+            generation=desired.generation,
+            sources={one.disk: f"{one.source.identity()}#{one.root}" for one in desired.disks},
+        )
+        return self.ensuring.ensure(desired, b"token", retry=retry)
+
+    def engine(self, *, owner: str = "", threads: int = 4) -> Engine:
+        return Engine(self.tasks, self.copier, owner=owner or new_uid(), threads=threads)
+
+    @contextmanager
+    def working(self, *, threads: int = 4) -> Iterator[Engine]:
+        """Run an engine as long as the block lasts."""
+        stop = threading.Event()
+        engine = self.engine(threads=threads)
+        thread = threading.Thread(target=engine.run, args=(stop,))
+        thread.start()
+        try:
+            yield engine
+        finally:
+            stop.set()
+            thread.join()
+
+    def wait_end(self, replication: str, timeout: float = 20.0) -> ReplicationView:
+        """Wait for the end of a replication; answer it as it is kept."""
+        pause = threading.Event()
+        for _ in range(int(timeout / 0.02)):
+            view = self.rows.read(lambda tx: tx.replications.final(replication))
+            if view is not None:
+                return view
+            pause.wait(0.02)
+        record = self.rows.read(lambda tx: tx.replications.get(replication))
+        events = self.rows.read(lambda tx: tx.replications.events_after(replication, 0, 1000))
+        raise AssertionError(f"{replication} has not ended: {record} {events[-3:]}")
+
+    def events(self, replication: str):
+        return self.rows.read(lambda tx: tx.replications.events_after(replication, 0, 10_000))
+
+    def content(self, uid: str, location: str, disk: str, slot: str = "s1") -> bytes | None:
+        """Read a disk back from a slot through its ref; None where no ref is."""
+        store = self.slot_store(location, slot)
+        ref = read_version(store, uid)
+        if ref is None:
+            return None
+        manifest = read_manifest(store, ref.tenant, ref.disks[disk])
+        path = self.root / f"pulled-{new_uid()}"
+        pull_disk(Origin(store, ref.tenant, manifest), str(path), Control())
+        return path.read_bytes()
+
+    def close(self) -> None:
+        self.stores.close()
+
+
+def some_bytes(size: int, seed: int = 1) -> bytes:
+    """Bytes that compress to nothing and repeat nowhere."""
+    return random.Random(seed).randbytes(size)
+
+
+__all__ = ["Sequence", "World", "replace", "some_bytes"]
