@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from services.policy.builtin_roles import BUILT_IN_ROLES
-from services.policy.evaluation import Question, evaluate
+from services.policy.decision import Question
+from services.policy.evaluation import evaluate
 from services.policy.index import PolicyIndex, load_index
 from services.policy.model import (
     Change,

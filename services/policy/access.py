@@ -7,12 +7,15 @@ from datetime import datetime
 from typing import Final
 
 from services.kernel.errors import InvalidName, NotFound, PermissionDenied
-from services.kernel.names import fold
+from services.kernel.names import ROOT, fold
+from services.policy.accessible import Accessible, accessible
 from services.policy.authority import PolicyAuthority, Subject
 from services.policy.callers import Identity, asker, without_token
 from services.policy.consistency import LogPosition
+from services.policy.decision import Decision, Question, Reason
 from services.policy.directory import Directory
-from services.policy.evaluation import Decision, Question, Reason, evaluate, evaluate_all
+from services.policy.evaluation import evaluate, evaluate_all
+from services.policy.fresh_head import no_answer
 from services.policy.index import PolicyIndex
 from services.policy.scopes import Scope, View, ViewKind
 
@@ -73,6 +76,16 @@ class LocalAccess:
         if decision.invalid:
             raise denial(decision.reason, action, scope)
         return decision.allowed
+
+    def accessible(self, action: str, under: str = ROOT) -> Accessible:
+        """Answer where in subscriptions `action` is held, at or below `under`: for lists.
+
+        Raises:
+            InvalidName: `under` is no scope.
+            ValueError: it lies outside subscriptions, or the action is not known.
+        """
+        who = asker(self._identities, under, self.index.directory)
+        return accessible(self.index, who.key, action, under=under, now=self._now)
 
     def require_all(self, demands: Sequence[tuple[str, str, str]]) -> None:
         """Demand each (action, scope, request field) in one decision, the target first.
@@ -146,6 +159,14 @@ class RemoteAccess:
         if not decision.allowed:
             action, scope, _ = demands[decision.item]
             raise denial(decision.reason, action, scope)
+
+    def accessible(self, action: str, under: str = ROOT) -> Accessible:
+        """Fail: a list that may be incomplete or too long is not given.
+
+        Raises:
+            Unavailable: always; lists need a replica that is fresh enough.
+        """
+        raise no_answer()
 
     def _ask(self, questions: Sequence[Question]) -> Decision:
         items: list[tuple[Subject, Question]] = []

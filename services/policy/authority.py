@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from services.policy.consistency import LogPosition
-from services.policy.evaluation import Question, Reason
+from services.policy.decision import Question, Reason
 
 
 @dataclass(frozen=True, slots=True)

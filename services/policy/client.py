@@ -14,7 +14,7 @@ from services.kernel.rpc.remote import RemoteStatus
 from services.policy import consistency
 from services.policy.authority import Head, RemoteDecision, Subject
 from services.policy.consistency import LogPosition
-from services.policy.evaluation import Question, Reason
+from services.policy.decision import Question, Reason
 from services.policy.fresh_head import no_answer
 from services.policy.model import Plane
 

@@ -85,6 +85,18 @@ class PolicyIndex:
         nodes.append(self.tree)
         return nodes
 
+    def view_grant(self, view: str) -> SharingGrant | None:
+        """Answer the grant behind the name of a view, where it covers the view's consumer.
+
+        It says what the view shows, not who may see it: that is demanded at the view's name.
+        """
+        found = Scope.parse(view).view
+        consumer = None if found is None else self.directory.subscriptions.get(found.consumer)
+        if found is None or consumer is None:
+            return None
+        resolved = self.sharing.resolve(found, consumer)
+        return None if resolved is None else resolved[0]
+
     def _above(self, scope: Scope) -> list[ScopeNode]:
         # All subscriptions of a management group have the same above them.
         start = scope.management_group
@@ -96,12 +108,13 @@ class PolicyIndex:
         level = (start, scope.subscription is None)
         known = self._levels.get(level)
         if known is None:
-            found = (self._find(Scope.parse(key)) for key in self.directory.above(scope))
+            found = (self.find(Scope.parse(key)) for key in self.directory.above(scope))
             known = [node for node in found if node is not None]
             self._levels[level] = known
         return known
 
-    def _find(self, scope: Scope) -> ScopeNode | None:
+    def find(self, scope: Scope) -> ScopeNode | None:
+        """Answer the node of one scope, None where nothing is held at or below it."""
         node = self.tree
         for step in scope.steps:
             child = node.children.get(step)

@@ -5,11 +5,12 @@ or a grant. The children of the root are the shards: one per subscription and on
 tenant, reached without copying the others.
 """
 
-from collections.abc import Iterator, Mapping
-from typing import Final
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, TypeVar
 
 from services.policy.matching import PermissionMatcher
 from services.policy.model import (
+    EVERYONE,
     DenyAssignment,
     EligibleAssignment,
     RoleAssignment,
@@ -19,7 +20,9 @@ from services.policy.persistent_map import MapEditor
 
 Held = RoleAssignment | EligibleAssignment
 
-#: Above this, who holds something at a scope is looked up and not looked through.
+Entry = TypeVar("Entry")
+
+#: Above this many, what concerns somebody at a scope is looked up and not looked through.
 _MANY: Final = 16
 
 
@@ -36,7 +39,7 @@ class Deny:
 class ScopeNode:
     """What one scope holds, and the nodes of the scopes below it. Never changed."""
 
-    __slots__ = ("_by_principal", "children", "denies", "grant", "held")
+    __slots__ = ("_denies_by", "_held_by", "children", "denies", "grant", "held")
 
     def __init__(
         self,
@@ -49,30 +52,48 @@ class ScopeNode:
         self.held = held
         self.denies = denies
         self.grant = grant
-        self._by_principal = _by_principal(held) if len(held) > _MANY else None
+        self._held_by = _grouped((one, (one.principal,)) for one in held) if _many(held) else None
+        self._denies_by = (
+            _grouped((one, one.assignment.principals) for one in denies) if _many(denies) else None
+        )
 
     def held_by(self, identities: frozenset[str]) -> list[Held]:
-        """Answer what any of `identities` holds here: work bounded by their number."""
-        if self._by_principal is None:
+        """Answer what any of `identities` holds here."""
+        if self._held_by is None:
             return [one for one in self.held if one.principal in identities]
-        found: list[Held] = []
-        for principal in identities:
-            found += self._by_principal.get(principal, ())
-        return found
+        return _of_any(self._held_by, identities)
+
+    def denies_for(self, identities: frozenset[str]) -> Sequence[Deny]:
+        """Answer at least the denies that name any of `identities`, or everyone."""
+        if self._denies_by is None:
+            return self.denies
+        return _of_any(self._denies_by, identities | {EVERYONE})
 
     def is_empty(self) -> bool:
         """Whether nothing is held here or below."""
         return not (self.children or self.held or self.denies or self.grant)
 
 
-EMPTY_NODE: Final = ScopeNode({}, (), (), None)
+def _many(entries: Sequence[object]) -> bool:
+    return len(entries) > _MANY
 
 
-def _by_principal(held: tuple[Held, ...]) -> dict[str, tuple[Held, ...]]:
-    grouped: dict[str, tuple[Held, ...]] = {}
-    for one in held:
-        grouped[one.principal] = (*grouped.get(one.principal, ()), one)
+def _grouped(entries: Iterable[tuple[Entry, Iterable[str]]]) -> dict[str, list[Entry]]:
+    grouped: dict[str, list[Entry]] = {}
+    for entry, principals in entries:
+        for principal in principals:
+            grouped.setdefault(principal, []).append(entry)
     return grouped
+
+
+def _of_any(grouped: Mapping[str, list[Entry]], identities: frozenset[str]) -> list[Entry]:
+    """Answer the entries of `identities`: work bounded by the shorter side (threat T26)."""
+    if len(grouped) < len(identities):
+        return [one for key, held in grouped.items() if key in identities for one in held]
+    return [one for key in identities for one in grouped.get(key, ())]
+
+
+EMPTY_NODE: Final = ScopeNode({}, (), (), None)
 
 
 class NodeEditor:

@@ -397,6 +397,15 @@ def test_an_empty_conjunction_is_a_defect_and_never_allowed():
             system.begin(Kind.READ).require_all([])
 
 
+def test_a_list_is_made_of_what_a_fresh_replica_says_or_not_at_all():
+    system = System(ROLE, HELD)
+    assert system.begin(Kind.READ).accessible(READ).allowed == (GALLERY,)
+    assert system.begin(Kind.READ).accessible(READ, CONSUMER).allowed == ()
+    system.clock.advance(5.0)
+    with pytest.raises(Unavailable):
+        system.begin(Kind.READ).accessible(READ)
+
+
 def test_a_workload_holds_nothing():
     system = System(ROLE, assign("r1", "/"))
     for age in (0.0, 5.0):

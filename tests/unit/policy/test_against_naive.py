@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from services.policy.actions import KNOWN, ActionRegistry
-from services.policy.evaluation import Reason
+from services.policy.decision import Reason
 from services.policy.model import (
     EVERYONE,
     Activation,

@@ -4,7 +4,8 @@ from datetime import timedelta
 import pytest
 
 from services.policy.actions import ActionRegistry
-from services.policy.evaluation import Question, Reason, evaluate_all
+from services.policy.decision import Question, Reason
+from services.policy.evaluation import evaluate_all
 from services.policy.model import (
     EVERYONE,
     Activation,
@@ -18,6 +19,7 @@ from services.policy.model import (
     Removed,
     Subscription,
 )
+from services.policy.scopes import Scope
 from tests.unit.policy.worlds import (
     ALICE,
     BOB,
@@ -220,6 +222,51 @@ def test_forty_groups_deep_and_five_thousand_wide():
     )
     assert ask(index, READ, VERSION).allowed
     assert len(index.directory.identities(ALICE)) == 5_041
+
+
+class Counted(str):
+    """A key that counts how often it is looked up."""
+
+    __slots__ = ()
+    lookups = 0
+
+    def __hash__(self) -> int:
+        Counted.lookups += 1
+        return super().__hash__()
+
+    def __eq__(self, other: object) -> bool:
+        return super().__eq__(other)
+
+
+def test_the_work_at_a_crowded_scope_is_bounded_by_who_asks():
+    crowd = [user(f"u{number}") for number in range(5_000)]
+    index = world(
+        role(READ),
+        *(assign("r1", GALLERY, one) for one in crowd),
+        *(deny(GALLERY, one, id=f"d{number}") for number, one in enumerate(crowd)),
+        assign("r1", GALLERY),
+    )
+    node = index.chain(Scope.parse(GALLERY))[0]
+    for identities, held in ((frozenset({ALICE}), 1), (frozenset(crowd), 5_000)):
+        Counted.lookups = 0
+        counted = frozenset(map(Counted, identities))
+        asked = Counted.lookups
+        assert len(node.held_by(counted)) == held
+        assert len(node.denies_for(counted)) == (0 if held == 1 else 5_000)
+        assert Counted.lookups - asked <= 4 * len(identities) + 4
+    assert ask(index, READ, VERSION).allowed
+    assert ask(index, READ, VERSION, crowd[7]).reason is Reason.NO_MATCHING_GRANT
+
+
+def test_denies_for_everyone_are_found_in_a_crowd():
+    index = world(
+        ALL,
+        assign("r1", "/"),
+        *(deny(GALLERY, user(f"u{number}"), id=f"d{number}") for number in range(50)),
+        deny(GALLERY, EVERYONE, actions=(READ,), id="all"),
+    )
+    assert ask(index, READ, VERSION).reason is Reason.DENY_ASSIGNMENT
+    assert ask(index, WRITE, VERSION).allowed
 
 
 def test_leaving_a_group_takes_effect_at_that_revision():

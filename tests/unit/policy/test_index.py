@@ -1,6 +1,6 @@
 import pytest
 
-from services.policy.evaluation import Reason
+from services.policy.decision import Reason
 from services.policy.index import empty_index
 from services.policy.model import Kind, Removed, ScopeTombstone, SharingMode, Transaction
 from tests.unit.policy.worlds import (

@@ -1,6 +1,6 @@
 import pytest
 
-from services.policy.evaluation import Reason
+from services.policy.decision import Reason
 from services.policy.model import Kind, Removed, SharingMode, Subscription
 from tests.unit.policy.worlds import (
     ALICE,
@@ -180,3 +180,13 @@ def test_a_grant_that_is_replaced_leaves_no_name_behind():
     assert ask(second, SHARED_READ, VIEW).reason is Reason.NOT_SHARED
     renamed = VIEW.replace("opaque-1", "opaque-2")
     assert ask(second, SHARED_READ, renamed).allowed
+
+
+def test_the_grant_behind_a_view_is_looked_up_by_its_name():
+    index = world(grant(subscriptions={CONSUMER}, allow_copy=True))
+    found = index.view_grant(f"{VIEW}/images/ubuntu")
+    assert found is not None
+    assert (found.gallery, found.allow_copy) == (GALLERY, True)
+    assert index.view_grant(FOREIGN_VIEW) is None
+    assert index.view_grant(GALLERY) is None
+    assert index.view_grant("subscriptions/s9/locations/l/sharedGalleries/opaque-1") is None

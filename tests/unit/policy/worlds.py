@@ -2,7 +2,8 @@
 
 from datetime import UTC, datetime
 
-from services.policy.evaluation import Decision, Question, evaluate
+from services.policy.decision import Decision, Question
+from services.policy.evaluation import evaluate
 from services.policy.index import IndexEditor, PolicyIndex, empty_index
 from services.policy.model import (
     Change,

@@ -18,8 +18,9 @@ from stoa.authz.v1 import policy_feed_service_pb2 as pb
 
 from services.kernel.clock import SystemClock
 from services.policy.consistency import ConsistencyToken, LogPosition
+from services.policy.decision import Question
 from services.policy.encode import change_to_pb
-from services.policy.evaluation import Question, evaluate_all
+from services.policy.evaluation import evaluate_all
 from services.policy.index import IndexEditor, PolicyIndex, empty_index
 from services.policy.model import Change
 from tests.unit.policy import worlds
@@ -40,6 +41,7 @@ class AuthzServer(
         self.skip: set[int] = set()
         self.repeat: set[int] = set()
         self.broken_snapshots = 0
+        self.short_snapshots = 0
         self.snapshots = 0
         self.watches = 0
         self.checks: list[check_pb2.CheckAllRequest] = []
@@ -98,7 +100,8 @@ class AuthzServer(
                 consistency_token=self.token(),
                 change_count=len(everything),
             )
-        for place in range(0, len(everything), 7):
+        first = 7 if self.snapshots <= self.short_snapshots else 0
+        for place in range(first, len(everything), 7):
             chunk = pb.SnapshotChunk(changes=map(change_to_pb, everything[place : place + 7]))
             yield pb.SnapshotResponse(chunk=chunk)
         if self.snapshots > self.broken_snapshots:

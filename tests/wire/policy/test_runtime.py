@@ -129,6 +129,15 @@ def test_a_snapshot_without_its_end_is_worth_nothing(authz, channel):
     assert authz.snapshots == 2
 
 
+def test_a_snapshot_that_lost_a_part_is_worth_nothing(authz, channel):
+    authz.short_snapshots = 1
+    runtime = PolicyRuntime(channel, channel, name="test")
+    runtime.start()
+    reach(runtime, 2)
+    runtime.stop()
+    assert authz.snapshots == 2
+
+
 def test_a_log_that_was_compacted_is_read_from_a_snapshot(authz, runtime):
     reach(runtime, 2)
     authz.paused = True
