@@ -349,7 +349,7 @@ class Reader(Protocol):
     def get(self, key: str, view: str = "") -> Stored | None:
         """Answer one."""
 
-    def list(self, query: ListQuery) -> Sequence[Stored]:
+    def page(self, query: ListQuery) -> Sequence[Stored]:
         """Answer at most `query.limit` rows in the order that is asked for."""
 
     def exists(self, key: str) -> bool:

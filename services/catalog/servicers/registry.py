@@ -1,8 +1,30 @@
 """Which class serves which proto service: the one list, extended by whoever adds a service."""
 
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
+from services.catalog.servicers.definitions import ImageDefinitionServicer
 from services.catalog.servicers.dependencies import Dependencies
+from services.catalog.servicers.galleries import GalleryServicer
+from services.catalog.servicers.resource_groups import ResourceGroupServicer
+from services.kernel.rpc.servicers import operations
 
-FACTORIES: Final[Mapping[str, Callable[[Dependencies], object]]] = {}
+
+def _operations(dependencies: Dependencies) -> object:
+    return operations.OperationsServicer(
+        dependencies.db,
+        dependencies.operations,
+        dependencies.page_tokens,
+        read_action="Microsoft.Compute/locations/capsOperations/read",
+    )
+
+
+FACTORIES: Final[Mapping[str, Callable[[Dependencies], object]]] = MappingProxyType(
+    {
+        operations.SERVICE: _operations,
+        "stoa.catalog.v1.ResourceGroupService": ResourceGroupServicer,
+        "stoa.catalog.v1.GalleryService": GalleryServicer,
+        "stoa.catalog.v1.ImageDefinitionService": ImageDefinitionServicer,
+    }
+)

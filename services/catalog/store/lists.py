@@ -1,0 +1,178 @@
+"""What each kind can be listed by (the comments of the List requests)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, Table, exists, func, select
+
+from services.catalog.convert.versions import end_of_life_fragment
+from services.catalog.domain.region import location_key
+from services.catalog.domain.version import VersionState
+from services.catalog.store import tables
+from services.catalog.store.readers import ListSpec, TableReader
+from services.catalog.store.tables import image_definitions, image_versions, version_regions
+from services.kernel.db.engine import Database
+from services.kernel.db.listing import compare
+from services.kernel.filter import Comparison, Op
+
+STATUS_VIEW: Final = "status"
+FULL_VIEW: Final = "full"
+
+
+_d, _v = image_definitions.c, image_versions.c
+
+
+def _common(table: Table) -> dict[str, ColumnElement[Any]]:
+    t = table.c
+    return {
+        "provisioning_state": t.state,
+        "create_time": t.create_time,
+        "update_time": t.update_time,
+    }
+
+
+def _orders(table: Table, *more: str) -> dict[str, ColumnElement[Any]]:
+    names = ("create_time", "update_time", "location", *more)
+    return {name: table.c[name] for name in names}
+
+
+def _folded(column: ColumnElement[Any], one: Comparison) -> ColumnElement[bool]:
+
+    return compare(column, Comparison(one.field, one.op, str(one.value).lower()))
+
+
+def _targeted(one: Comparison) -> ColumnElement[bool]:
+    r = version_regions.c
+    found = exists().where(
+        r.version_uid == _v.uid,
+        r.location == location_key(str(one.value)),
+        r.state.not_in(("REMOVING", "REMOVED")),
+    )
+    return ~found if one.op is Op.NE else found
+
+
+_groups, _galleries = tables.resource_groups, tables.galleries
+
+GROUPS: Final = ListSpec(_groups, _common(_groups), _orders(_groups), (_groups.c.key,))
+GALLERIES: Final = ListSpec(
+    _galleries,
+    _common(_galleries)
+    | {
+        "description": _galleries.c.description,
+        "sharing_profile.mode": _galleries.c.sharing_mode,
+        "soft_delete_policy.enabled": _galleries.c.soft_delete_enabled,
+    },
+    _orders(_galleries),
+    (_galleries.c.key,),
+)
+_identifier: Final = {
+    f"identifier.{part}": func.lower(_d[part]) for part in ("publisher", "offer", "sku")
+}
+DEFINITIONS: Final = ListSpec(
+    image_definitions,
+    _common(image_definitions)
+    | {
+        "os_type": _d.os_type,
+        "os_state": _d.os_state,
+        "hyper_v_generation": _d.hyper_v_generation,
+        "architecture": _d.architecture,
+        "description": _d.description,
+        "end_of_life_time": _d.end_of_life_time,
+    },
+    _orders(image_definitions, "end_of_life_time") | _identifier,
+    (_d.key,),
+    special={
+        field: lambda one, field=field: _folded(_identifier[field], one)  # type: ignore[misc]
+        for field in _identifier
+    },
+)
+MANAGED_IMAGES: Final = ListSpec(
+    tables.managed_images,
+    _common(tables.managed_images)
+    | {
+        name: tables.managed_images.c[name]
+        for name in ("os_type", "os_state", "hyper_v_generation", "architecture")
+    },
+    _orders(tables.managed_images),
+    (tables.managed_images.c.key,),
+)
+_effective: Final = func.coalesce(
+    _v.end_of_life_time, _d.end_of_life_time, type_=_v.create_time.type
+)
+VERSIONS: Final = ListSpec(
+    image_versions,
+    _common(image_versions)
+    | {
+        "replication_mode": _v.mode,
+        "storage_account_type": _v.storage_type,
+        "exclude_from_latest": _v.exclude_from_latest,
+        "publish_time": _v.publish_time,
+        "end_of_life_time": _v.end_of_life_time,
+        "effective_end_of_life_time": _effective,
+        "state": _v.version_state,
+        "delete_time": _v.delete_time,
+        "purge_time": _v.purge_time,
+        "generation": _v.generation,
+        "replication_status.aggregated_state": _v.aggregated_state,
+    },
+    _orders(image_versions, "publish_time", "delete_time")
+    | {"effective_end_of_life_time": _effective},
+    (_v.major, _v.minor, _v.patch, _v.key),
+    shown=_v.version_state == VersionState.ACTIVE.value,
+    special={"target_regions.location": _targeted},
+)
+
+
+class VersionReader(TableReader):
+    """Versions: what their definitions add, and the views."""
+
+    def __init__(self, db: Database) -> None:
+        super().__init__(db, VERSIONS)
+
+    def selected(self) -> Select[Any]:
+        """Answer the columns; the definition is needed for the end of life that it lends."""
+        return select(
+            _v.key,
+            _v.policy_revision,
+            _v.body,
+            _v.status_body,
+            _v.uefi_body,
+            _v.end_of_life_time,
+            _d.end_of_life_time.label("lent"),
+        ).join_from(image_versions, image_definitions, _d.key == _v.parent_key)
+
+    def body(self, row: Any, view: str) -> bytes:
+        """Answer the message of a row: serialized messages are joined by writing them on."""
+        found: bytes = row[2]
+        own: datetime | None = row[5]
+        lent: datetime | None = row[6]
+        if own is None and lent is not None:
+            found += end_of_life_fragment(lent)
+        if view in {STATUS_VIEW, FULL_VIEW}:
+            found += row[3]
+        if view == FULL_VIEW:
+            found += row[4]
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class StoreReaders:
+    """The readers of one process."""
+
+    groups: TableReader
+    galleries: TableReader
+    definitions: TableReader
+    versions: TableReader
+    managed_images: TableReader
+
+    @staticmethod
+    def of(db: Database) -> "StoreReaders":
+        """Build the readers of a database."""
+        return StoreReaders(
+            TableReader(db, GROUPS),
+            TableReader(db, GALLERIES),
+            TableReader(db, DEFINITIONS),
+            VersionReader(db),
+            TableReader(db, MANAGED_IMAGES),
+        )
