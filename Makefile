@@ -107,7 +107,7 @@ test: setup ## Run the whole test suite
 
 .PHONY: compose-test
 compose-test: setup ## Run the system test against docker compose
-	@tools/compose_test.sh
+	@$(BIN)/python tools/compose_test.py
 
 .PHONY: bench
 bench: setup ## Measure against the goals and print the ratios
