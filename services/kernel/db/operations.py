@@ -112,7 +112,10 @@ class OperationStore:
         detail: Any = None,
         operation_id: str = "",
     ) -> Operation:
-        """Add an operation of `subscriptions/{s}` in the transaction that starts its work."""
+        """Add an operation of `subscriptions/{s}` in the transaction that starts its work.
+
+        Without `detail` its worker finds an empty object.
+        """
         now = self._clock.now()
         operation = Operation(
             id=operation_id or new_uid(),
@@ -125,7 +128,7 @@ class OperationStore:
             end_time=None,
             cancel_requested=False,
             metadata=metadata,
-            detail=detail,
+            detail={} if detail is None else detail,
             response=None,
             error=None,
         )

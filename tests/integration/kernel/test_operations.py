@@ -43,6 +43,11 @@ def test_a_created_operation_is_read_back_whole(kernel, store):
     assert not created.done
 
 
+def test_an_operation_without_detail_has_an_empty_one(kernel, store):
+    created = create(kernel, store, detail=None)
+    assert kernel.db.read(lambda c: store.require(c, created.name)).detail == {}
+
+
 def test_a_name_is_found_in_any_spelling(kernel, store):
     created = create(kernel, store)
     spelled = f"Subscriptions/s1/OPERATIONS/{created.id.upper()}"
