@@ -59,15 +59,16 @@ def version(chosen: random.Random, subscription: int) -> str:
 
 def assignments(count: int, chosen: random.Random) -> Iterator[RoleAssignment]:
     roles = [role.id for role in BUILT_IN_ROLES[:10]]
+    # As the feed's reader does: equal keys are one string.
+    others = [f"{TENANT}/users/u{number}" for number in range(1, 1_000)]
+    known: dict[str, str] = {}
     for number in range(count):
         scope = version(chosen, number // PER_SUBSCRIPTION)
         depth = chosen.choice([2, 4, 4, 6, 8, 10])
         scope = "/".join(scope.split("/")[:depth])
-        principal = (
-            chosen.choice([CALLER, *GROUPS])
-            if chosen.random() < 0.2
-            else f"{TENANT}/users/u{chosen.randrange(1, 1_000)}"
-        )
+        scope = known.setdefault(scope, scope)
+        ours = chosen.random() < 0.2
+        principal = chosen.choice([CALLER, *GROUPS] if ours else others)
         name = f"{scope}/roleassignments/{number:032x}"
         yield RoleAssignment(name, scope, principal, chosen.choice(roles), revision=number)
 
