@@ -21,6 +21,8 @@ DATA_DISK_BYTES: Final = 96 * MIB
 
 _OS_CONTENT: Final = 112 * MIB
 _DATA_CONTENT: Final = 24 * MIB
+# Ten thousand small files would take longer to collect than everything else.
+_SMALLEST_FILE: Final = 32 * 1024
 _LARGEST_FILE: Final = 16 * MIB
 # Where partitioning tools put the first partition.
 _PARTITION_OFFSET: Final = MIB
@@ -168,7 +170,7 @@ def _candidates() -> Iterator[Path]:
 def _is_usable(path: Path) -> bool:
     try:
         return (
-            path.is_file() and 0 < path.stat().st_size <= _LARGEST_FILE and os.access(path, os.R_OK)
+            path.is_file() and _SMALLEST_FILE <= path.stat().st_size <= _LARGEST_FILE and os.access(path, os.R_OK)
         )
     except OSError:
         return False
