@@ -20,7 +20,7 @@ _TIMEOUT: Final = 60.0
 
 
 @app.command()
-def config(services: Services = None, *, data: Data = None) -> None:
+def config(*, services: Services = None, data: Data = None) -> None:
     """Check the configuration of each service and print it without secrets."""
     layout = data_of(data)
     layout.read_client()

@@ -29,7 +29,10 @@ DatabaseUrls = Annotated[
     ),
 ]
 
-Services = Annotated[list[str] | None, typer.Argument(help="Which services. [default: all]")]
+Services = Annotated[
+    list[str] | None,
+    typer.Option("--service", help="Which service; may be repeated. [default: all]"),
+]
 
 
 def chosen(services: list[str] | None) -> list[str]:

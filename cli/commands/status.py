@@ -33,7 +33,7 @@ _COLUMNS = (
 
 
 @app.command()
-def status(services: Services = None, *, data: Data = None) -> None:
+def status(*, services: Services = None, data: Data = None) -> None:
     """Show health, endpoint and processes of each service; exit code 6 if one is not well."""
     from cli.installation.health import check
 
