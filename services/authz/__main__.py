@@ -1,0 +1,9 @@
+"""`python -m services.authz`."""
+
+import sys
+
+from services.authz.bootstrap import program
+from services.kernel.program import main
+
+if __name__ == "__main__":
+    sys.exit(main("services.authz", program))

@@ -1,0 +1,77 @@
+"""Decides the calls of authz itself: always by the policy as of the call."""
+
+from typing import Final, Protocol
+
+from services.kernel.clock import Clock
+from services.kernel.rpc.access import Caller, Kind
+from services.policy.access import LocalAccess
+from services.policy.callers import Callers
+from services.policy.consistency import ConsistencyToken, LogPosition, invalid_token
+from services.policy.index import PolicyIndex
+
+
+class Policy(Protocol):
+    """The compiled policy of this process."""
+
+    @property
+    def held(self) -> PolicyIndex:
+        """The policy as it was last asked for."""
+
+    def current(self) -> PolicyIndex:
+        """Answer the policy as of the newest commit."""
+
+
+class HeadAccessControl:
+    """Fulfils the kernel's `AccessControl`: no lease and no waiting, for this is the source."""
+
+    def __init__(
+        self, policy: Policy, callers: Callers, installation: str, *, clock: Clock
+    ) -> None:
+        self._policy: Final = policy
+        self._callers: Final = callers
+        self._installation: Final = installation
+        self._clock: Final = clock
+
+    @property
+    def revision(self) -> int:
+        """The newest revision that this process has looked at."""
+        return self._policy.held.revision
+
+    def begin(self, caller: Caller, kind: Kind, deadline: float, floor_token: str) -> LocalAccess:
+        """Pin the policy as of now; see the kernel's `AccessControl`.
+
+        Raises:
+            InvalidArgument: CONSISTENCY_TOKEN_INVALID.
+        """
+        index = self._policy.current()
+        if floor_token:
+            self.position_of(floor_token, index)
+        return self.at(caller, index)
+
+    def at(self, caller: Caller, index: PolicyIndex) -> LocalAccess:
+        """Answer what a caller may do by one root of the index."""
+        identities = self._callers.identities(caller, index.directory)
+        return LocalAccess(index, identities, now=self._clock.now())
+
+    def principal_of(self, caller: Caller, index: PolicyIndex) -> str:
+        """Answer the key of the principal that a caller is, empty for an unknown one."""
+        return self._callers.identities(caller, index.directory)[0].key
+
+    def principals_of(self, caller: Caller, index: PolicyIndex) -> frozenset[str]:
+        """Answer the keys of all principals that a caller proved to be."""
+        return frozenset(one.key for one in self._callers.identities(caller, index.directory))
+
+    def position_of(self, token: str, index: PolicyIndex) -> LogPosition:
+        """Read a consistency token of this installation.
+
+        Raises:
+            InvalidArgument: CONSISTENCY_TOKEN_INVALID.
+        """
+        read = ConsistencyToken.decode(token)
+        if read.installation != self._installation:
+            raise invalid_token("it is of another installation")
+        if read.position.epoch != index.epoch:
+            raise invalid_token("it is of another epoch of the log")
+        if read.position.revision > index.revision:
+            raise invalid_token("it is of a revision that does not exist")
+        return read.position

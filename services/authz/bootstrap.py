@@ -1,0 +1,223 @@
+"""Puts the authz service together; every process begins here."""
+
+import asyncio
+import logging
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final
+
+from stoa.authz.v1 import (  # noqa: F401 - their services are served by name
+    audit_service_pb2,
+    authorization_service_pb2,
+    deny_assignment_service_pb2,
+    directory_service_pb2,
+    eligible_assignment_service_pb2,
+    policy_feed_service_pb2,
+    role_assignment_service_pb2,
+    role_definition_service_pb2,
+    scope_service_pb2,
+    sharing_service_pb2,
+)
+
+from services.authz.access import HeadAccessControl
+from services.authz.config import SERVICE, Config
+from services.authz.convert import changes, entries
+from services.authz.servicers.audit import AuditServicer
+from services.authz.servicers.deny_assignments import DenyAssignmentServicer
+from services.authz.servicers.directory import DirectoryServicer
+from services.authz.servicers.feed import PolicyFeedServicer
+from services.authz.servicers.questions import AuthorizationServicer, History
+from services.authz.servicers.role_assignments import RoleAssignmentServicer
+from services.authz.servicers.role_definitions import RoleDefinitionServicer
+from services.authz.servicers.scopes import ScopeServicer
+from services.authz.servicers.sharing import SharingServicer
+from services.authz.servicers.unbuilt import Unbuilt
+from services.authz.servicers.writing import Context
+from services.authz.store.opening import Stores, open_stores
+from services.authz.store.schema import MIGRATIONS, REVISION
+from services.authz.usecases.bootstrap import Seed, seed
+from services.authz.usecases.limits import Limits
+from services.authz.workers.housekeeping import Housekeeping
+from services.kernel.child import Child
+from services.kernel.clock import SystemClock
+from services.kernel.config import load
+from services.kernel.db.engine import Database
+from services.kernel.db.migrations import check_schema, migrate
+from services.kernel.paging import PageTokens
+from services.kernel.program import Program
+from services.kernel.rpc.aio_server import AioServer
+from services.kernel.rpc.credentials import TlsFiles
+from services.kernel.rpc.identity import BearerAuthenticator
+from services.kernel.rpc.jwks import KeySource, reader
+from services.kernel.rpc.listeners import Guards, Listen, ServerSettings
+from services.kernel.rpc.pools import PoolSizes
+from services.kernel.rpc.server import Server
+from services.kernel.rpc.tokens import Issuer, TokenVerifier
+from services.kernel.telemetry.telemetry import Telemetry
+from services.policy.callers import Callers
+
+DOMAIN: Final = "authz.stoa.dev"
+FEED: Final = "feed"
+
+_LOG = logging.getLogger(__name__)
+
+
+def program(file: Path | None) -> Program:
+    """Make the program from its settings.
+
+    Raises:
+        ConfigError: they are wrong.
+    """
+    config = load(Config, SERVICE, file=file)
+    return Program(
+        migrate=lambda: prepare(config),
+        serve=lambda child: serve(config, child),
+        work=lambda child: work(config, child),
+        servers=config.servers,
+        grace=config.grace_seconds + 5,
+        config=config,
+        others={FEED: lambda child: asyncio.run(feed(config, child))},
+    )
+
+
+def prepare(config: Config) -> None:
+    """Migrate the database, and write the seed into an empty one."""
+    migrate(config.database_url, MIGRATIONS)
+    with Database.open(config.database_url) as db:
+        wanted = Seed(
+            config.bootstrap_tenant, config.bootstrap_subscription, config.bootstrap_owner
+        )
+        if seed(stores_of(db).policy, wanted):
+            _LOG.info("the policy begins with tenant %s", wanted.tenant)
+
+
+def serve(config: Config, child: Child) -> None:
+    """Serve unary calls until the child is told to stop."""
+    with ExitStack() as stack:
+        telemetry = _telemetry(config, stack)
+        stores = _stores(config, stack)
+        keys = KeySource(reader(config.token_keys))
+        stack.callback(keys.close)
+        server = build_server(config, stores, keys, telemetry)
+        ports = server.start()
+        child.ready(**{audience.value: port for audience, port in ports.items()})
+        child.stop.wait()
+        server.stop()
+
+
+async def feed(config: Config, child: Child) -> None:
+    """Serve the policy feed until the child is told to stop."""
+    with ExitStack() as stack:
+        telemetry = _telemetry(config, stack)
+        stores = _stores(config, stack)
+        server, servicer = build_feed(config, stores, telemetry)
+        stack.callback(servicer.close)
+        ports = await server.start()
+        for port in ports.values():
+            child.ready(feed=port)
+        stopped = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        child.stop.on_set(lambda: loop.call_soon_threadsafe(stopped.set))
+        await stopped.wait()
+        await server.stop()
+
+
+def work(config: Config, child: Child) -> None:
+    """Keep the database in bounds until the child is told to stop."""
+    with ExitStack() as stack:
+        _telemetry(config, stack)
+        stores = _stores(config, stack)
+        housekeeping = Housekeeping(stores.upkeep, retention=config.log_retention_seconds)
+        child.ready()
+        housekeeping.run(child.stop)
+
+
+def build_server(
+    config: Config, stores: Stores, keys: KeySource, telemetry: Telemetry | None = None
+) -> Server:
+    """Build the server of all unary services, on the client and the internal listener."""
+    clock = SystemClock()
+    callers = Callers(config.token_issuer)
+    control = HeadAccessControl(stores.head, callers, stores.policy.installation(), clock=clock)
+    verifier = TokenVerifier(config.token_audience, [Issuer(config.token_issuer, keys)])
+    tls = _tls(config)
+    settings = ServerSettings(
+        DOMAIN,
+        client=Listen(config.client_listen, tls if config.client_tls else None),
+        internal=Listen(config.internal_listen, tls),
+        trust_domain=config.trust_domain,
+        processes=config.servers,
+        grace=config.grace_seconds,
+    )
+    server = Server(settings, Guards(BearerAuthenticator(verifier), control), telemetry)
+    secret = config.page_token_secret.encode()
+    context = Context(
+        stores.policy,
+        control,
+        stores.replicas,
+        PageTokens(secret),
+        stores.head.current,
+        clock.now,
+    )
+    limits = Limits()
+    history = History(stores.head.current, stores.head.at, lambda: stores.head.oldest)
+    issuers = frozenset({config.token_issuer})
+    servicers: dict[str, object] = {
+        "AuthorizationService": AuthorizationServicer(control, history, stores.policy.token, clock),
+        "RoleDefinitionService": RoleDefinitionServicer(context),
+        "RoleAssignmentService": RoleAssignmentServicer(context, limits),
+        "DenyAssignmentService": DenyAssignmentServicer(context, limits),
+        "EligibleAssignmentService": Unbuilt(),
+        "DirectoryService": DirectoryServicer(context, limits, issuers),
+        "SharingService": SharingServicer(context, limits),
+        "ScopeService": ScopeServicer(context),
+        "AuditService": AuditServicer(context, stores.audit),
+    }
+    for name, servicer in servicers.items():
+        server.register(f"stoa.authz.v1.{name}", servicer)
+    return server
+
+
+def build_feed(
+    config: Config, stores: Stores, telemetry: Telemetry | None = None
+) -> tuple[AioServer, PolicyFeedServicer]:
+    """Build the server of the feed; on the running loop."""
+    clock = SystemClock()
+    control = HeadAccessControl(
+        stores.head, Callers(config.token_issuer), stores.policy.installation(), clock=clock
+    )
+    settings = ServerSettings(
+        DOMAIN,
+        internal=Listen(config.feed_listen, _tls(config)),
+        trust_domain=config.trust_domain,
+        pools=PoolSizes.aio(),
+        grace=config.grace_seconds,
+    )
+    # Nobody but services reaches the feed, so that no token is ever read there.
+    users = BearerAuthenticator(TokenVerifier(config.token_audience, []))
+    server = AioServer(settings, Guards(users, control), telemetry)
+    servicer = PolicyFeedServicer(stores.feed, stores.replicas, stores.policy.token, clock)
+    server.register("stoa.authz.v1.PolicyFeedService", servicer)
+    return server, servicer
+
+
+def stores_of(db: Database) -> Stores:
+    """Build the stores over a database."""
+    return open_stores(db, changes.entry, entries.decode, SystemClock())
+
+
+def _stores(config: Config, stack: ExitStack) -> Stores:
+    db = Database.open(config.database_url)
+    stack.callback(db.close)
+    check_schema(db, REVISION)
+    return stores_of(db)
+
+
+def _telemetry(config: Config, stack: ExitStack) -> Telemetry:
+    telemetry = Telemetry.from_environment(SERVICE, log_level=config.log_level)
+    stack.callback(telemetry.close)
+    return telemetry
+
+
+def _tls(config: Config) -> TlsFiles:
+    return TlsFiles(config.tls_certificate, config.tls_key, config.tls_authorities)

@@ -1,0 +1,31 @@
+"""Questions about access and their answers, between the domain and the contract."""
+
+from typing import Final
+
+from stoa.authz.v1 import decision_pb2
+
+from services.policy.decision import Decision, Reason
+from services.policy.model import Plane
+
+PLANES: Final = {
+    decision_pb2.PLANE_UNSPECIFIED: Plane.CONTROL,
+    decision_pb2.PLANE_CONTROL: Plane.CONTROL,
+    decision_pb2.PLANE_DATA: Plane.DATA,
+}
+
+
+def reason(one: Reason) -> decision_pb2.DecisionReason.ValueType:
+    """Answer a reason; both sides spell them alike."""
+    return decision_pb2.DecisionReason.Value(f"DECISION_REASON_{one.value}")
+
+
+def decision(made: Decision, id: str, token: str, epoch: int) -> decision_pb2.Decision:
+    """Answer a decision as the contract spells it."""
+    return decision_pb2.Decision(
+        allowed=made.allowed,
+        reason=reason(made.reason),
+        decision_id=id,
+        evaluated_at=token,
+        epoch=epoch,
+        revision=made.revision,
+    )

@@ -1,0 +1,123 @@
+"""DirectoryService: subscriptions."""
+
+import uuid
+from typing import Final
+
+from stoa.authz.v1 import subscription_pb2 as pb
+
+from services.authz.convert import directory as convert
+from services.authz.domain.records import MANAGEMENT_GROUP, Subscription, SubscriptionState
+from services.authz.ports import Unit
+from services.authz.servicers.asking import asked, scope_of
+from services.authz.servicers.directory_part import DirectoryPart, named
+from services.authz.usecases import directory
+from services.authz.usecases.directory import NewSubscription
+from services.authz.usecases.holding import Holdings
+from services.authz.usecases.listing import ListSpec, page_of
+from services.kernel.errors import PermissionDenied
+from services.kernel.filter import Kind
+from services.kernel.rpc.access import Access
+from services.kernel.rpc.call import Call
+
+_READ: Final = "Stoa.Directory/subscriptions/read"
+_WRITE_GROUP: Final = "Stoa.Directory/managementGroups/write"
+_STATES: Final = {one.name: one.value for one in SubscriptionState}
+_SPEC: Final = ListSpec(
+    Subscription,
+    {
+        "display_name": Kind.STRING,
+        "tenant": Kind.STRING,
+        "parent_management_group": Kind.STRING,
+        "state": frozenset(_STATES),
+        "tags": Kind.MAP,
+    },
+    values={"state": _STATES},
+)
+
+
+class Subscriptions(DirectoryPart):
+    """Subscriptions: created, disabled, never deleted."""
+
+    def CreateSubscription(self, request: pb.CreateSubscriptionRequest, call: Call) -> bytes:
+        message = request.subscription
+        named(message, "subscription", call)
+        parent = message.parent_management_group
+        if parent:
+            with call.violations.collect():
+                field = "subscription.parent_management_group"
+                parent = MANAGEMENT_GROUP.parse(parent, field=field).text
+        call.violations.raise_if_any()
+        new = NewSubscription(
+            name=f"subscriptions/{request.subscription_id or uuid.uuid4()}",
+            display_name=message.display_name,
+            tenant=scope_of(call),
+            tags=dict(message.tags),
+            parent=parent,
+        )
+
+        def create(unit: Unit, access: Access) -> pb.Subscription:
+            if new.parent:
+                access.require(_WRITE_GROUP, new.parent)
+            return convert.subscription(directory.create_subscription(unit, new))
+
+        return self._context.write(call, request, create, resource=new.name)
+
+    def GetSubscription(self, request: pb.GetSubscriptionRequest, call: Call) -> pb.Subscription:
+        call.violations.raise_if_any()
+        name = scope_of(call)
+        record = self._context.store.read(lambda facts: facts.subscription(name.lower()))
+        if record is None or not self._sees(call, record):
+            # Who may read the whole tree may know that it is not there.
+            if record is None and call.access.allowed(_READ, "/"):
+                return convert.subscription(
+                    self._context.store.read(lambda facts: directory.get_subscription(facts, name))
+                )
+            raise PermissionDenied.of(_READ, name)
+        return convert.subscription(record)
+
+    def ListSubscriptions(
+        self, request: pb.ListSubscriptionsRequest, call: Call
+    ) -> pb.ListSubscriptionsResponse:
+        holdings = self._holdings(call)
+        access = call.access
+        found, token = page_of(
+            self._context.store,
+            self._context.tokens,
+            asked(call, request),
+            _SPEC,
+            violations=call.violations,
+            visible=lambda one: holdings.reach(one) or access.allowed(_READ, one.name),
+        )
+        return pb.ListSubscriptionsResponse(
+            subscriptions=map(convert.subscription, found), next_page_token=token
+        )
+
+    def EnableSubscription(self, request: pb.EnableSubscriptionRequest, call: Call) -> bytes:
+        return self._set_state(call, request, SubscriptionState.ENABLED)
+
+    def DisableSubscription(self, request: pb.DisableSubscriptionRequest, call: Call) -> bytes:
+        return self._set_state(call, request, SubscriptionState.DISABLED)
+
+    def _set_state(
+        self,
+        call: Call,
+        request: pb.EnableSubscriptionRequest | pb.DisableSubscriptionRequest,
+        state: SubscriptionState,
+    ) -> bytes:
+        call.violations.raise_if_any()
+        name = scope_of(call)
+
+        def change(unit: Unit, _: Access) -> pb.Subscription:
+            return convert.subscription(directory.set_state(unit, name, state, request.etag))
+
+        return self._context.write(call, request, change)
+
+    def _sees(self, call: Call, record: Subscription) -> bool:
+        return self._holdings(call).reach(record) or call.access.allowed(_READ, record.name)
+
+    def _holdings(self, call: Call) -> Holdings:
+        index = self._context.current()
+        principals = self._context.control.principals_of(call.caller, index)
+        store = self._context.store
+        now = self._context.now()
+        return store.read(lambda facts: Holdings.of(facts, index, principals, now))

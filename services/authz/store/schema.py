@@ -1,0 +1,8 @@
+"""Which schema this program needs."""
+
+from pathlib import Path
+from typing import Final
+
+#: The newest migration.
+REVISION: Final = "0001"
+MIGRATIONS: Final = Path(__file__).parent / "migrations"

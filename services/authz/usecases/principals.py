@@ -1,0 +1,292 @@
+"""Users, groups and service principals, and who belongs to which group."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from services.authz.domain.records import PRINCIPAL, Principal
+from services.authz.ports import Facts, Unit
+from services.authz.usecases.directory import refuse_used
+from services.authz.usecases.finding import found, parent_not_found
+from services.authz.usecases.limits import Limits, exhausted
+from services.authz.usecases.owners import owners_kept
+from services.authz.usecases.role_assignments import principal_found
+from services.kernel.errors import AlreadyExists, FailedPrecondition, NotFound
+from services.kernel.etag import require_match
+from services.kernel.ids import new_uid
+from services.kernel.names import key, parent
+from services.kernel.rpc.access import Access
+from services.kernel.violations import Violations
+from services.policy.model import PrincipalKind
+
+TYPES = {
+    PrincipalKind.USER: "User",
+    PrincipalKind.GROUP: "Group",
+    PrincipalKind.SERVICE_PRINCIPAL: "ServicePrincipal",
+}
+_ASSIGN = "Microsoft.Authorization/roleAssignments/write"
+_UNDENY = "Microsoft.Authorization/denyAssignments/delete"
+
+
+@dataclass(frozen=True, slots=True)
+class NewPrincipal:
+    """What is asked for."""
+
+    name: str
+    kind: PrincipalKind
+    display_name: str
+    description: str = ""
+    user_principal_name: str = ""
+    issuer: str = ""
+    subject: str = ""
+    enabled: bool = True
+
+
+def create(unit: Unit, new: NewPrincipal, trusted_issuers: frozenset[str]) -> Principal:
+    """Create a principal, which holds nothing yet.
+
+    Raises:
+        NotFound: PARENT_NOT_FOUND.
+        AlreadyExists: RESOURCE_EXISTS, ID_USED_BEFORE, USER_PRINCIPAL_NAME_TAKEN,
+            EXTERNAL_IDENTITY_TAKEN.
+        FailedPrecondition: ISSUER_NOT_TRUSTED.
+    """
+    facts = unit.facts
+    tenant = facts.tenant(key(parent(new.name)))
+    if tenant is None:
+        raise parent_not_found(parent(new.name))
+    last = new.name.rpartition("/")[2]
+    same = facts.principal_with_id(tenant.key, last)
+    if same is not None:
+        raise AlreadyExists.of(f"stoa.dev/{TYPES[same.kind]}", same.name)
+    refuse_used(facts, f"{tenant.key}/{key(last)}")
+    _refuse_taken(facts, tenant.key, new)
+    if new.issuer and new.issuer not in trusted_issuers:
+        raise FailedPrecondition(
+            f"tokens of {new.issuer} are not trusted here",
+            reason="ISSUER_NOT_TRUSTED",
+            metadata={"issuer": new.issuer},
+        )
+    made = Principal(
+        name=new.name,
+        kind=new.kind,
+        display_name=new.display_name,
+        uid=new_uid(),
+        create_time=unit.now,
+        update_time=unit.now,
+        description=new.description,
+        user_principal_name=new.user_principal_name,
+        issuer=new.issuer,
+        subject=new.subject,
+        enabled=new.enabled,
+    )
+    unit.put(made)
+    return made
+
+
+def get(facts: Facts, name: str, kind: PrincipalKind) -> Principal:
+    """Answer one principal of a kind.
+
+    Raises:
+        NotFound: RESOURCE_NOT_FOUND.
+    """
+    return found(facts.principal(key(name)), TYPES[kind], name)
+
+
+def delete(unit: Unit, name: str, kind: PrincipalKind, *, etag: str, access: Access) -> None:
+    """Delete a principal with everything that it holds; its id is never given again.
+
+    Raises:
+        NotFound: RESOURCE_NOT_FOUND.
+        Aborted: ETAG_MISMATCH.
+        FailedPrecondition: LAST_OWNER, LAST_EXCLUDED_PRINCIPAL.
+        PermissionDenied: a group's deny assignment could not be taken back by the caller.
+    """
+    facts = unit.facts
+    principal = get(facts, name, kind)
+    require_match(etag, principal.version, uid=principal.uid, resource=principal.name)
+    with owners_kept(unit):
+        _leave_denies(unit, principal, access)
+        for assignment in facts.assignments_of(principal.key):
+            unit.remove(assignment)
+        unit.remove(principal)
+        tenant_key = key(principal.tenant)
+        unit.use_up(f"{tenant_key}/{principal.key.rpartition('/')[2]}")
+
+
+def add_members(
+    unit: Unit,
+    group_name: str,
+    members: Sequence[str],
+    *,
+    limits: Limits,
+    access: Access,
+    violations: Violations,
+) -> int:
+    """Add principals to a group, all or none; answer how many became members.
+
+    Raises:
+        InvalidArgument: a name cannot be read.
+        NotFound: RESOURCE_NOT_FOUND, PRINCIPAL_NOT_FOUND.
+        PermissionDenied: the caller could not give what the group holds.
+        ResourceExhausted: GROUP_MEMBER_LIMIT_EXCEEDED.
+        FailedPrecondition: GROUP_NESTING_TOO_DEEP.
+    """
+    facts = unit.facts
+    names = _member_names(members, violations)
+    group = get(facts, group_name, PrincipalKind.GROUP)
+    found_members = [principal_found(facts, one, text) for one, text in names.items()]
+    for one in found_members:
+        if key(one.tenant) != key(group.tenant):
+            raise principal_absent(one.name)
+    for scope in sorted(_granted_through(facts, group.key)):
+        access.require(_ASSIGN, scope)
+    joining = [one for one in found_members if not facts.is_member(group.key, one.key)]
+    if facts.count_members(group.key) + len(joining) > limits.group_members:
+        raise exhausted(
+            group.name,
+            limits.group_members,
+            reason="GROUP_MEMBER_LIMIT_EXCEEDED",
+            what="direct members",
+            kind="group",
+        )
+    unit.join(group.name, joining)
+    if any(one.kind is PrincipalKind.GROUP for one in joining):
+        _refuse_too_deep(facts, group, limits.group_nesting)
+    return len(joining)
+
+
+def remove_members(
+    unit: Unit,
+    group_name: str,
+    members: Sequence[str],
+    *,
+    access: Access,
+    violations: Violations,
+) -> int:
+    """Remove direct members from a group; answer how many ceased to be one.
+
+    Raises:
+        InvalidArgument: a name cannot be read.
+        NotFound: RESOURCE_NOT_FOUND.
+        PermissionDenied: the caller could not take back what is denied to the group.
+        FailedPrecondition: LAST_OWNER.
+    """
+    facts = unit.facts
+    names = _member_names(members, violations)
+    group = get(facts, group_name, PrincipalKind.GROUP)
+    for upper in _upwards(facts, group.key):
+        for deny in facts.denies_naming(upper):
+            if upper in map(key, deny.principals):
+                access.require(_UNDENY, deny.scope)
+    leaving = [text for one, text in names.items() if facts.is_member(group.key, one)]
+    with owners_kept(unit):
+        unit.leave(group.name, leaving)
+    return len(leaving)
+
+
+def principal_absent(name: str) -> NotFound:
+    """Build the error for a principal that is not there."""
+    return NotFound(
+        f"{name} does not exist in the tenant of the group",
+        reason="PRINCIPAL_NOT_FOUND",
+        metadata={"principal": name},
+    )
+
+
+def _refuse_taken(facts: Facts, tenant_key: str, new: NewPrincipal) -> None:
+    upn = new.user_principal_name
+    if upn and facts.user_called(tenant_key, upn) is not None:
+        raise AlreadyExists(
+            f"another user has the principal name {upn}",
+            reason="USER_PRINCIPAL_NAME_TAKEN",
+            metadata={"user_principal_name": upn},
+        )
+    if new.issuer and facts.principal_known_as(new.issuer, new.subject) is not None:
+        raise AlreadyExists(
+            f"another principal has this identity at {new.issuer}",
+            reason="EXTERNAL_IDENTITY_TAKEN",
+            metadata={"issuer": new.issuer},
+        )
+
+
+def _leave_denies(unit: Unit, principal: Principal, access: Access) -> None:
+    violations = Violations()
+    for deny in unit.facts.denies_naming(principal.key):
+        named = tuple(one for one in deny.principals if key(one) != principal.key)
+        excluded = tuple(one for one in deny.exclude_principals if key(one) != principal.key)
+        if principal.kind is PrincipalKind.GROUP and named != deny.principals:
+            access.require(_UNDENY, deny.scope)
+        if deny.everyone and not excluded:
+            violations.precondition(
+                "LAST_EXCLUDED_PRINCIPAL",
+                deny.name,
+                f"{deny.name} would be left with nobody who could take it back",
+                reason="LAST_EXCLUDED_PRINCIPAL",
+                metadata={"deny_assignment": deny.name},
+            )
+        elif not deny.everyone and not named:
+            unit.remove(deny)
+        else:
+            unit.put(
+                replace(
+                    deny, principals=named, exclude_principals=excluded, version=deny.version + 1
+                )
+            )
+    violations.raise_if_any()
+
+
+def _member_names(members: Sequence[str], violations: Violations) -> dict[str, str]:
+    names: dict[str, str] = {}
+    for position, text in enumerate(members):
+        field = f"members[{position}]"
+        with violations.collect():
+            name = PRINCIPAL.parse(text, field=field)
+            if name.key in names:
+                violations.add(field, "is there twice")
+            names[name.key] = name.text
+    violations.raise_if_any()
+    return names
+
+
+def _upwards(facts: Facts, group_key: str) -> list[str]:
+    """Answer a group and the groups that it belongs to, through others as well."""
+    reached = [group_key]
+    for one in reached:
+        reached += [upper for upper in facts.groups_of(one) if upper not in reached]
+    return reached
+
+
+def _granted_through(facts: Facts, group_key: str) -> set[str]:
+    """Answer the scopes at which who joins the group gains something."""
+    scopes: set[str] = set()
+    for upper in _upwards(facts, group_key):
+        scopes |= {one.scope for one in facts.assignments_of(upper)}
+        for deny in facts.denies_naming(upper):
+            if upper in map(key, deny.exclude_principals):
+                scopes.add(deny.scope)
+    return scopes
+
+
+def _refuse_too_deep(facts: Facts, group: Principal, limit: int) -> None:
+    """Refuse groups that are nested deeper than `limit`, counted through this group."""
+    above = _levels(group.key, facts.groups_of)
+    below = _levels(
+        group.key,
+        lambda one: [key(m.member) for m in facts.members(one) if "/groups/" in key(m.member)],
+    )
+    if above + below > limit:
+        raise FailedPrecondition(
+            f"groups would be nested more than {limit} deep",
+            reason="GROUP_NESTING_TOO_DEEP",
+            metadata={"group": group.name, "limit": str(limit)},
+        )
+
+
+def _levels(start: str, next_of: Callable[[str], Sequence[str]]) -> int:
+    """Answer how many steps lead to the farthest group; a cycle is walked once."""
+    seen = {start}
+    level, steps = [start], 0
+    while level := list({two for one in level for two in next_of(one)} - seen):
+        seen.update(level)
+        steps += 1
+    return steps
