@@ -93,6 +93,10 @@ def _take_global_options(command: Any) -> None:
             _take_global_options(one)
     else:
         command.params += _global_options()
+        for param in command.params:
+            if getattr(param, "help", None):
+                # Rich takes "[default: ...]" for markup, and leaves it out.
+                param.help = param.help.replace("[", r"\[")
 
 
 def _global_options(*, completion: bool = False) -> list[Any]:
