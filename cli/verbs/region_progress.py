@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from stoa.replication.v1.copy_state_pb2 import CopyProgress, CopyState, FailureCause
 from stoa.replication.v1.replication_pb2 import RegionReplication
 from stoa.replication.v1.replication_watch_pb2 import StateTransition, WatchReplicationResponse
@@ -35,7 +36,9 @@ class _Region:
     progress: CopyProgress = field(default_factory=CopyProgress)
     # Bytes copied when we began to look: our own rate counts from there.
     copied_before: int | None = None
-    ended: float | None = None
+    # When the service began and ended the copy, by its clock.
+    start: float | None = None
+    end: float | None = None
     trouble: str = ""
 
 
@@ -52,7 +55,7 @@ class RegionBoard:
             case "snapshot":
                 changed = self._snapshot(event.snapshot.replication.regions)
             case "transition":
-                changed = self._transition(event.transition)
+                changed = self._transition(event.transition, seconds(event.event_time))
             case "progress":
                 region = self._region(event.progress.location)
                 self._take(region, event.progress.progress)
@@ -70,13 +73,15 @@ class RegionBoard:
         for one in found:
             region = self._region(one.location)
             region.wanted, region.good = one.wanted_replica_count, one.good_replica_count
-            self._enter(region, one.state)
+            region.state = one.state
+            region.start = seconds(one.start_time) if one.HasField("start_time") else None
+            region.end = seconds(one.end_time) if one.HasField("end_time") else None
             self._take(region, one.progress)
             region.trouble = _cause(one.cause) if one.HasField("cause") else ""
             changed.append(region)
         return changed
 
-    def _transition(self, event: StateTransition) -> list[_Region]:
+    def _transition(self, event: StateTransition, at: float) -> list[_Region]:
         if not event.location:
             return []
         region = self._region(event.location)
@@ -90,15 +95,15 @@ class RegionBoard:
                 return [region]
             return []
         region.good = event.good_replica_count
-        self._enter(region, event.region_state)
+        region.state = event.region_state
+        if region.state == State.REGIONAL_REPLICATION_STATE_REPLICATING:
+            region.start, region.end = region.start or at, None
+        elif region.state in _OVER:
+            region.end = at
         if event.HasField("progress"):
             self._take(region, event.progress)
         region.trouble = _cause(event.cause) if event.HasField("cause") else ""
         return [region]
-
-    def _enter(self, region: _Region, state: State.ValueType) -> None:
-        region.state = state
-        region.ended = self._clock() if state in _OVER else None
 
     def _take(self, region: _Region, progress: CopyProgress) -> None:
         region.progress = progress
@@ -134,9 +139,17 @@ class RegionBoard:
         """The service's rate, or else the mean of what was seen here."""
         if region.progress.HasField("bytes_per_second") and region.state not in _OVER:
             return float(region.progress.bytes_per_second)
-        elapsed = (region.ended or self._clock()) - region.began
-        copied = region.progress.bytes.copied_bytes - (region.copied_before or 0)
+        if region.start is not None and region.end is not None:
+            elapsed, copied = region.end - region.start, region.progress.bytes.copied_bytes
+        else:
+            elapsed = self._clock() - region.began
+            copied = region.progress.bytes.copied_bytes - (region.copied_before or 0)
         return copied / elapsed if elapsed > 0 and copied > 0 else None
+
+
+def seconds(time: Timestamp) -> float:
+    """A time of the service in seconds."""
+    return time.seconds + time.nanos / 1e9
 
 
 def _note(region: _Region) -> str:

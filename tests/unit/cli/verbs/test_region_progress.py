@@ -1,4 +1,5 @@
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc.status_pb2 import Status
 from stoa.replication.v1 import copy_state_pb2 as states
 from stoa.replication.v1 import replication_pb2 as replications
@@ -38,9 +39,10 @@ def progress(location: str, **counts: int) -> pb.WatchReplicationResponse:
     )
 
 
-def entered(location: str, state: State.ValueType) -> pb.WatchReplicationResponse:
+def entered(location: str, state: State.ValueType, *, at: int = 0) -> pb.WatchReplicationResponse:
     return pb.WatchReplicationResponse(
-        transition=pb.StateTransition(location=location, region_state=state, good_replica_count=1)
+        event_time=Timestamp(seconds=at),
+        transition=pb.StateTransition(location=location, region_state=state, good_replica_count=1),
     )
 
 
@@ -88,15 +90,22 @@ def test_the_rate_and_time_of_the_service_come_first() -> None:
 
 
 def test_a_region_that_is_over_is_finished_with_its_mean_rate() -> None:
-    clock = Clock()
-    board = RegionBoard(clock)
+    board = RegionBoard(Clock())
     board.apply(snapshot())
+    board.apply(entered("eastus", State.REGIONAL_REPLICATION_STATE_REPLICATING, at=10))
     board.apply(progress("eastus", total_bytes=1000, copied_bytes=1000))
-    clock.now = 4.0
-    board.apply(entered("eastus", State.REGIONAL_REPLICATION_STATE_COMPLETED))
-    clock.now = 100.0
-    line = only(board.apply(entered("eastus", State.REGIONAL_REPLICATION_STATE_COMPLETED)))
-    assert (line.state, line.finished) == ("Completed", True)
+    line = only(board.apply(entered("eastus", State.REGIONAL_REPLICATION_STATE_COMPLETED, at=14)))
+    assert (line.state, line.finished, line.rate) == ("Completed", True, 250.0)
+
+
+def test_a_snapshot_of_a_region_that_is_over_has_its_rate() -> None:
+    event = snapshot()
+    region = event.snapshot.replication.regions[0]
+    region.state = State.REGIONAL_REPLICATION_STATE_COMPLETED
+    region.start_time.FromSeconds(10)
+    region.end_time.FromSeconds(12)
+    region.progress.bytes.copied_bytes = 100
+    assert RegionBoard(Clock()).apply(event)[0].rate == 50.0
 
 
 def test_what_stops_a_replica_is_told_until_it_goes_on() -> None:
