@@ -21,7 +21,7 @@ from services.catalog.domain.region import Region
 from services.catalog.domain.region_status import RegionStatus
 from services.catalog.domain.resource import Resource
 from services.catalog.domain.resource_group import ResourceGroup
-from services.catalog.domain.version import Version, WaitMode
+from services.catalog.domain.version import Version, VersionState, WaitMode
 from services.kernel.clock import Clock
 from services.kernel.filter import Comparison, Order
 from services.kernel.names import Name
@@ -103,6 +103,35 @@ class Sources(Protocol):
         """
 
 
+class BlobHolds(Protocol):
+    """Keeps blobs for the sources that are made of them; by the source's uid, idempotent."""
+
+    def hold(self, blob: ByteSource, source_uid: str, source: str) -> bool:
+        """Keep a blob for a source; False where it is gone, replaced or unfinished.
+
+        Raises:
+            Unavailable: the replication service does not answer.
+        """
+
+    def release(self, blob: ByteSource, source_uid: str) -> None:
+        """Forget that a source needs a blob.
+
+        Raises:
+            Unavailable: the replication service does not answer.
+        """
+
+
+class Scopes(Protocol):
+    """The scopes of the policy."""
+
+    def tombstone(self, name: str, uid: str) -> None:
+        """Remove everything granted at or below a resource that is going; again: nothing.
+
+        Raises:
+            Unavailable: the authz service does not answer.
+        """
+
+
 class Resources(Protocol[R]):
     """The rows of one kind of resource."""
 
@@ -163,15 +192,6 @@ class Versions(Resources[Version], Protocol):
 
     def deleted(self, key: str) -> datetime | None:
         """Answer when the last version of this name was deleted for good."""
-
-    def latest(self, definition_key: str, location: str) -> Version | None:
-        """Answer the highest version that `latest` may mean in a region."""
-
-    def selectable_locations(self, definition_key: str) -> Sequence[str]:
-        """Answer the regions in which `latest` means some version, in the order of their ids."""
-
-    def usable_locations(self, uid: str) -> Sequence[str]:
-        """Answer the regions in which a version can be used, in the order of their ids."""
 
     def is_usable(self, uid: str, location: str) -> bool:
         """Whether a version can be used in a region."""
@@ -234,6 +254,14 @@ class Operations(Protocol):
     ) -> StartedOperation:
         """Begin the operation that deletes `target`, the last of `resources`."""
 
+    def preview_version(
+        self, version: Version, regions: Sequence[RegionStatus]
+    ) -> StartedOperation:
+        """Answer a finished operation without a name, with the version as it would be."""
+
+    def preview_delete(self, resources: Sequence[str]) -> StartedOperation:
+        """Answer a finished operation without a name, with what would be deleted."""
+
     def unfinished_delete(self, target: str) -> StartedOperation | None:
         """Answer the operation that deletes `target` already."""
 
@@ -250,11 +278,24 @@ class Operations(Protocol):
         """End the operation that deletes `target`."""
 
 
+class RegionMirror(Protocol):
+    """The regions, as the feed tells of them."""
+
+    def put(self, region: Region, position: int) -> None:
+        """Add or replace a region, unless what is there is newer."""
+
+    def remove(self, region_id: str, uid: str) -> None:
+        """Remove a region, unless another one has its id now."""
+
+    def keep_only(self, ids: Sequence[str]) -> None:
+        """Remove every region that is not among these."""
+
+
 class Outbox(Protocol):
     """Messages that are sent after the commit, in their order for each aggregate."""
 
-    def add(self, aggregate: str, kind: str, payload: Mapping[str, Any]) -> None:
-        """Add a message; the payload is JSON."""
+    def add(self, aggregate: str, kind: str, payload: object) -> None:
+        """Add a message; the payload is a value of the domain, or a mapping."""
 
 
 class Tx(Protocol):
@@ -291,6 +332,17 @@ class Tx(Protocol):
     @property
     def outbox(self) -> Outbox:
         """Messages to other services."""
+
+    @property
+    def regions(self) -> RegionMirror:
+        """The mirror of the regions."""
+
+
+class Transact(Protocol):
+    """Runs transactions that are not the one of a call."""
+
+    def __call__(self, work: Callable[[Tx], T]) -> T:
+        """Run `work`, perhaps more than once, and answer what it answered."""
 
 
 class Mutation(Protocol, Generic[T_contra]):
@@ -356,6 +408,44 @@ class Reader(Protocol):
         """Whether there is one of this key."""
 
 
+@dataclass(frozen=True, slots=True)
+class Resolved:
+    """A version that an image was resolved to."""
+
+    name: str
+    publish_time: datetime
+    end_of_life_time: datetime | None
+    state: VersionState
+    consumption_end_time: datetime | None
+    policy_revision: int
+
+
+class VersionReader(Reader, Protocol):
+    """Image versions, and which of them is meant."""
+
+    def latest(self, definition_key: str, location: str) -> Resolved | None:
+        """Answer the highest version that `latest` may mean in a region."""
+
+    def usable(self, key: str, location: str) -> Resolved | None:
+        """Answer a version where it can be used in a region."""
+
+    def latest_locations(self, definition_key: str) -> Sequence[str]:
+        """Answer the regions in which `latest` means some version, in the order of their ids."""
+
+    def usable_locations(self, key: str) -> Sequence[str]:
+        """Answer the regions in which a version can be used, in the order of their ids."""
+
+    def deleted(self, key: str) -> datetime | None:
+        """Answer when the last version of this name was deleted for good."""
+
+
+class DefinitionReader(Reader, Protocol):
+    """Image definitions, by what they are found by."""
+
+    def with_identifier(self, gallery_key: str, identifier_key: str) -> str | None:
+        """Answer the name of the definition that has this publisher, offer and SKU."""
+
+
 class Readers(Protocol):
     """The readers."""
 
@@ -368,11 +458,11 @@ class Readers(Protocol):
         """Galleries."""
 
     @property
-    def definitions(self) -> Reader:
+    def definitions(self) -> DefinitionReader:
         """Image definitions."""
 
     @property
-    def versions(self) -> Reader:
+    def versions(self) -> VersionReader:
         """Image versions."""
 
     @property

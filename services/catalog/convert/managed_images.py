@@ -15,8 +15,10 @@ from services.catalog.convert.hardware import (
     encode_plan,
 )
 from services.catalog.domain.disk_source import SourceDisk, SourceKind
+from services.catalog.domain.hardware import HostCaching
 from services.catalog.domain.managed_image import ManagedImage
 from services.catalog.domain.names import OS_DISK
+from services.catalog.usecases.managed_images import BlobDisk
 
 
 def encode(image: ManagedImage) -> pb.ManagedImage:
@@ -39,6 +41,28 @@ def encode(image: ManagedImage) -> pb.ManagedImage:
     if not image.origin and all(one.source.kind is SourceKind.BLOB for one in image.disks):
         message.blobs.CopyFrom(_encode_blobs(image))
     return message
+
+
+def decode_blobs(message: pb.ManagedImageBlobs, field: str) -> list[BlobDisk]:
+    """Read which blobs become which disks; `field` is where the request has the message."""
+    none = HostCaching.NONE
+    return [
+        BlobDisk(
+            OS_DISK,
+            message.os_blob,
+            f"{field}.os_blob",
+            CACHINGS.member(message.os_host_caching) or none,
+        ),
+        *(
+            BlobDisk(
+                str(one.lun),
+                one.blob,
+                f"{field}.data_blobs[{index}].blob",
+                CACHINGS.member(one.host_caching) or none,
+            )
+            for index, one in enumerate(message.data_blobs)
+        ),
+    ]
 
 
 def selector(disk: str) -> storage_pb2.DiskSelector:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
+from google.longrunning import operations_pb2
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.protobuf.empty_pb2 import Empty
 from google.protobuf.message import Message
@@ -88,6 +89,15 @@ def delete_metadata(
     if end_time is not None:
         message.end_time.FromDatetime(end_time)
     return packed(message)
+
+
+def finished(*, response: bytes, metadata: bytes = b"") -> bytes:
+    """Answer a finished operation that has no name, because nothing was started."""
+    operation = operations_pb2.Operation(done=True)
+    operation.response.ParseFromString(response)
+    if metadata:
+        operation.metadata.ParseFromString(metadata)
+    return operation.SerializeToString()
 
 
 def nothing() -> bytes:

@@ -71,6 +71,7 @@ def _version_columns(version: Version) -> Mapping[str, Any]:
         "end_of_life_time": version.end_of_life_time,
         "version_state": version.version_state.value,
         "delete_time": version.delete_time,
+        "consumption_end_time": version.consumption_end_time,
         "purge_time": version.purge_time,
         "generation": version.generation,
         "source_key": key(version.source.name) if version.source else "",

@@ -1,17 +1,24 @@
 """What each kind can be listed by (the comments of the List requests)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Table, exists, func, select
+from sqlalchemy import ColumnElement, Select, Table, bindparam, exists, func, select
 
 from services.catalog.convert.versions import end_of_life_fragment
 from services.catalog.domain.region import location_key
 from services.catalog.domain.version import VersionState
+from services.catalog.ports import Resolved
 from services.catalog.store import tables
 from services.catalog.store.readers import ListSpec, TableReader
-from services.catalog.store.tables import image_definitions, image_versions, version_regions
+from services.catalog.store.tables import (
+    deleted_versions,
+    image_definitions,
+    image_versions,
+    version_regions,
+)
 from services.kernel.db.engine import Database
 from services.kernel.db.listing import compare
 from services.kernel.filter import Comparison, Op
@@ -124,6 +131,50 @@ VERSIONS: Final = ListSpec(
 )
 
 
+_r = version_regions.c
+_resolution: Final = (
+    select(
+        _v.name,
+        _v.publish_time,
+        _effective.label("end"),
+        _v.version_state,
+        _v.consumption_end_time,
+        _v.policy_revision,
+    )
+    .select_from(version_regions)
+    .join(image_versions, _v.uid == _r.version_uid)
+    .join(image_definitions, _d.key == _v.parent_key)
+)
+_LATEST: Final = (
+    _resolution.where(
+        _r.definition_key == bindparam("d"), _r.location == bindparam("l"), _r.selectable
+    )
+    .order_by(_r.major.desc(), _r.minor.desc(), _r.patch.desc())
+    .limit(1)
+)
+_USABLE: Final = _resolution.where(
+    _v.key == bindparam("k"), _r.location == bindparam("l"), _r.usable
+)
+_LATEST_IN: Final = (
+    select(_r.location)
+    .where(_r.definition_key == bindparam("d"), _r.selectable)
+    .distinct()
+    .order_by(_r.location)
+)
+_USABLE_IN: Final = (
+    select(_r.location)
+    .join(image_versions, _v.uid == _r.version_uid)
+    .where(_v.key == bindparam("k"), _r.usable)
+    .order_by(_r.location)
+)
+_DELETED: Final = select(deleted_versions.c.delete_time).where(
+    deleted_versions.c.key == bindparam("k")
+)
+_IDENTIFIED: Final = select(_d.name).where(
+    _d.parent_key == bindparam("p"), _d.identifier_key == bindparam("i")
+)
+
+
 class VersionReader(TableReader):
     """Versions: what their definitions add, and the views."""
 
@@ -155,6 +206,60 @@ class VersionReader(TableReader):
             found += row[4]
         return found
 
+    def latest(self, definition_key: str, location: str) -> Resolved | None:
+        """Answer the highest version that `latest` may mean in a region, by one statement."""
+        row = self._db.read(
+            lambda c: c.execute(_LATEST, {"d": definition_key, "l": location}).first()
+        )
+        return None if row is None else _resolved(row)
+
+    def usable(self, key: str, location: str) -> Resolved | None:
+        """Answer a version where it can be used in a region, by one statement."""
+        row = self._db.read(lambda c: c.execute(_USABLE, {"k": key, "l": location}).first())
+        return None if row is None else _resolved(row)
+
+    def latest_locations(self, definition_key: str) -> Sequence[str]:
+        """Answer the regions in which `latest` means some version, in the order of their ids."""
+        parameters = {"d": definition_key}
+        return self._db.read(lambda c: c.execute(_LATEST_IN, parameters).scalars().all())
+
+    def usable_locations(self, key: str) -> Sequence[str]:
+        """Answer the regions in which a version can be used, in the order of their ids."""
+        return self._db.read(lambda c: c.execute(_USABLE_IN, {"k": key}).scalars().all())
+
+    def deleted(self, key: str) -> datetime | None:
+        """Answer when the last version of this name was deleted for good."""
+        found: datetime | None = self._db.read(
+            lambda c: c.execute(_DELETED, {"k": key}).scalar_one_or_none()
+        )
+        return found
+
+
+class DefinitionReader(TableReader):
+    """Definitions, by what they are found by."""
+
+    def __init__(self, db: Database) -> None:
+        super().__init__(db, DEFINITIONS)
+
+    def with_identifier(self, gallery_key: str, identifier_key: str) -> str | None:
+        """Answer the name of the definition that has this publisher, offer and SKU."""
+        parameters = {"p": gallery_key, "i": identifier_key}
+        found: str | None = self._db.read(
+            lambda c: c.execute(_IDENTIFIED, parameters).scalar_one_or_none()
+        )
+        return found
+
+
+def _resolved(row: Any) -> Resolved:
+    return Resolved(
+        name=row.name,
+        publish_time=row.publish_time,
+        end_of_life_time=row.end,
+        state=VersionState(row.version_state),
+        consumption_end_time=row.consumption_end_time,
+        policy_revision=row.policy_revision,
+    )
+
 
 @dataclass(frozen=True, slots=True)
 class StoreReaders:
@@ -162,8 +267,8 @@ class StoreReaders:
 
     groups: TableReader
     galleries: TableReader
-    definitions: TableReader
-    versions: TableReader
+    definitions: DefinitionReader
+    versions: VersionReader
     managed_images: TableReader
 
     @staticmethod
@@ -172,7 +277,7 @@ class StoreReaders:
         return StoreReaders(
             TableReader(db, GROUPS),
             TableReader(db, GALLERIES),
-            TableReader(db, DEFINITIONS),
+            DefinitionReader(db),
             VersionReader(db),
             TableReader(db, MANAGED_IMAGES),
         )

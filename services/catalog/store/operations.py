@@ -85,6 +85,20 @@ class CatalogOperations:
         )
         return self._answer(operation.name)
 
+    def preview_version(
+        self, version: Version, regions: Sequence[RegionStatus]
+    ) -> StartedOperation:
+        """Answer a finished operation without a name, with the version as it would be."""
+        response = convert.version_response(version, regions)
+        return StartedOperation("", True, convert.finished(response=response))
+
+    def preview_delete(self, resources: Sequence[str]) -> StartedOperation:
+        """Answer a finished operation without a name, with what would be deleted."""
+        now = self._clock.now()
+        metadata = convert.delete_metadata(resources[-1], resources, create_time=now, end_time=now)
+        serialized = convert.finished(response=convert.nothing(), metadata=metadata)
+        return StartedOperation("", True, serialized)
+
     def unfinished_delete(self, target: str) -> StartedOperation | None:
         """Answer the operation that deletes `target` already."""
         found = self._deleting(target)

@@ -143,6 +143,7 @@ image_versions: Final = _resource(
     Column("end_of_life_time", UtcTime),
     Column("version_state", Text, nullable=False),
     Column("delete_time", UtcTime),
+    Column("consumption_end_time", UtcTime),
     Column("purge_time", UtcTime),
     Column("generation", BigInteger, nullable=False),
     Column("aggregated_state", Text, nullable=False),

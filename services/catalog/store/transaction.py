@@ -1,16 +1,16 @@
 """One transaction with all its stores: the `Tx` of the use cases."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection
 
 from services.catalog.domain.managed_image import ManagedImage
 from services.catalog.domain.resource_group import ResourceGroup
 from services.catalog.store import kinds
+from services.catalog.store.documents import dump
 from services.catalog.store.galleries import DefinitionStore, GalleryStore
 from services.catalog.store.operations import CatalogOperations
 from services.catalog.store.regions import RegionMirror
@@ -90,14 +90,14 @@ class Transaction:
 
 
 class BoundOutbox:
-    """The outbox in one transaction; payloads are JSON."""
+    """The outbox in one transaction; payloads are stored as JSON."""
 
     def __init__(self, tx: Connection, outbox: Outbox, traceparent: str) -> None:
         self._tx: Final = tx
         self._outbox: Final = outbox
         self._traceparent: Final = traceparent
 
-    def add(self, aggregate: str, kind: str, payload: Mapping[str, Any]) -> None:
+    def add(self, aggregate: str, kind: str, payload: object) -> None:
         """Add a message, behind those that the aggregate has already."""
-        body = json.dumps(payload, separators=(",", ":")).encode()
+        body = json.dumps(dump(payload), separators=(",", ":")).encode()
         self._outbox.add(self._tx, aggregate, kind, body, trace_context=self._traceparent)

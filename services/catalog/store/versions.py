@@ -23,29 +23,11 @@ from services.kernel.names import parent
 _v, _r = image_versions.c, version_regions.c
 
 _REGIONS: Final = select(_r.document).where(_r.version_uid == bindparam("u"))
-_LATEST: Final = (
-    select(_v.document)
-    .join(image_versions, _v.uid == _r.version_uid)
-    .select_from(version_regions)
-    .where(
-        _r.definition_key == bindparam("d"),
-        _r.location == bindparam("l"),
-        _r.selectable,
-    )
-    .order_by(_r.major.desc(), _r.minor.desc(), _r.patch.desc())
-    .limit(1)
-)
-_SELECTABLE: Final = (
-    select(_r.location)
-    .where(_r.definition_key == bindparam("d"), _r.selectable)
-    .distinct()
-    .order_by(_r.location)
-)
-_USABLE: Final = (
-    select(_r.location).where(_r.version_uid == bindparam("u"), _r.usable).order_by(_r.location)
-)
 _DELETED: Final = select(deleted_versions.c.delete_time).where(
     deleted_versions.c.key == bindparam("k")
+)
+_IS_USABLE: Final = select(_r.location).where(
+    _r.version_uid == bindparam("u"), _r.location == bindparam("l"), _r.usable
 )
 
 
@@ -107,22 +89,9 @@ class VersionStore(ResourceStore[Version]):
         found: datetime | None = self._tx.execute(_DELETED, {"k": key}).scalar_one_or_none()
         return found
 
-    def latest(self, definition_key: str, location: str) -> Version | None:
-        """Answer the highest version that `latest` may mean in a region."""
-        parameters = {"d": definition_key, "l": location}
-        return self._loaded(self._tx.execute(_LATEST, parameters).scalar_one_or_none())
-
-    def selectable_locations(self, definition_key: str) -> Sequence[str]:
-        """Answer the regions in which `latest` means some version, in the order of their ids."""
-        return self._tx.execute(_SELECTABLE, {"d": definition_key}).scalars().all()
-
-    def usable_locations(self, uid: str) -> Sequence[str]:
-        """Answer the regions in which a version can be used, in the order of their ids."""
-        return self._tx.execute(_USABLE, {"u": uid}).scalars().all()
-
     def is_usable(self, uid: str, location: str) -> bool:
         """Whether a version can be used in a region."""
-        return location in self.usable_locations(uid)
+        return self._tx.execute(_IS_USABLE, {"u": uid, "l": location}).first() is not None
 
     def _replace_regions(self, version: Version, regions: Sequence[RegionStatus]) -> None:
         self._tx.execute(delete(version_regions).where(_r.version_uid == version.uid))

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from services.catalog.domain import names, reasons
 from services.catalog.domain.region import Region
 from services.catalog.domain.resource import Resource
+from services.catalog.domain.targets import note_unknown
 from services.catalog.ports import Regions, SubscriptionInfo, Subscriptions, Tx
 from services.kernel.errors import (
     Aborted,
@@ -82,17 +83,6 @@ def taken(resource_type: str, location: str, existing: Resource) -> AlreadyExist
     return AlreadyExists.of(resource_type, existing.name)
 
 
-def unknown_region(violations: Violations, field: str, text: str, *, known: Sequence[str]) -> None:
-    """Note a region that the installation does not have, with those that it has."""
-    listed = ", ".join(known) or "none"
-    violations.add(
-        field,
-        f"'{text}' is no region of this installation; it has {listed}",
-        reason=reasons.REGION_UNKNOWN,
-        metadata={"location": text, "known": ",".join(known)},
-    )
-
-
 def find_region(text: str, field: str, regions: Regions, violations: Violations) -> Region | None:
     """Answer the region that a `location` field means, and note what is wrong with it."""
     if not text:
@@ -100,7 +90,7 @@ def find_region(text: str, field: str, regions: Regions, violations: Violations)
         return None
     found = regions.find([text])[text]
     if found is None:
-        unknown_region(violations, field, text, known=regions.known())
+        note_unknown(violations, field, text, known=regions.known())
     return found
 
 

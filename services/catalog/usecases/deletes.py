@@ -93,6 +93,8 @@ def delete(
             return under_way
         _refuse_shared(resource)
         checks.refuse_children(resource.name, kind.children(tx, resource.key))
+        if command.validate_only:
+            return tx.operations.preview_delete((resource.name,))
         rows.update(replace(resource, state=ProvisioningState.DELETING))
         message = {
             "kind": kind.kind,

@@ -254,6 +254,7 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
         sa.Column("end_of_life_time", tables.UtcTime(), nullable=True),
         sa.Column("version_state", sa.Text(), nullable=False),
         sa.Column("delete_time", tables.UtcTime(), nullable=True),
+        sa.Column("consumption_end_time", tables.UtcTime(), nullable=True),
         sa.Column("purge_time", tables.UtcTime(), nullable=True),
         sa.Column("generation", sa.BigInteger(), nullable=False),
         sa.Column("aggregated_state", sa.Text(), nullable=False),

@@ -1,0 +1,93 @@
+"""What replication is asked for, and by which right: the content of an outbox message."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+from services.catalog.domain.disk_source import SourceDisk
+from services.catalog.domain.hardware import StorageType
+from services.catalog.domain.version import ReplicationMode, Version
+from services.kernel.names import fold
+
+ENSURE_REPLICAS: Final = "ensure_replicas"
+DELETE_VERSION: Final = "delete_version"
+WRITE_ACTION: Final = "Microsoft.Compute/galleries/images/versions/write"
+DELETE_ACTION: Final = "Microsoft.Compute/galleries/images/versions/delete"
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """The decision that work is done by, as an operation grant tells of it.
+
+    `subject` is the principal's name, `tenants/{t}/users/{id}`. `demands` are pairs of an action
+    and a scope that the subject has to hold for the work to go on.
+    """
+
+    subject: str
+    action: str
+    demands: tuple[tuple[str, str], ...]
+    decision: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True)
+class WantedRegion:
+    """A region of the desired state."""
+
+    location: str
+    count: int
+    storage_type: StorageType
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """The whole desired state of a version at one generation; no regions: it is withdrawn."""
+
+    name: str
+    uid: str
+    tenant: str
+    generation: int
+    mode: ReplicationMode
+    home: str
+    disks: tuple[SourceDisk, ...]
+    regions: tuple[WantedRegion, ...]
+    authority: Authority
+
+
+def desired_of(version: Version, authority: Authority) -> Desired:
+    """Answer what is wanted of a version at its generation; nothing of one that goes."""
+    if version.deleting:
+        return Desired(
+            name=version.name,
+            uid=version.uid,
+            tenant=version.tenant,
+            generation=version.generation,
+            mode=version.mode,
+            home=version.location,
+            disks=(),
+            regions=(),
+            authority=authority,
+        )
+    return Desired(
+        name=version.name,
+        uid=version.uid,
+        tenant=version.tenant,
+        generation=version.generation,
+        mode=version.mode,
+        home=version.location,
+        disks=version.disks,
+        regions=tuple(
+            WantedRegion(one.location, version.count_in(one), version.storage_in(one))
+            for one in version.target_regions
+        ),
+        authority=authority,
+    )
+
+
+def storage_id(tenant: str) -> str:
+    """Answer the opaque id under which a tenant's bytes lie in every store.
+
+    Derived from `tenants/{t}`, so that every service names the same one without asking.
+    """
+    found = fold(tenant.rpartition("/")[2])
+    return hashlib.sha256(f"stoa storage {found}".encode()).hexdigest()[:32]

@@ -1,0 +1,279 @@
+"""Creating an image version."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from services.catalog.domain import features, names, reasons
+from services.catalog.domain.desired import (
+    ENSURE_REPLICAS,
+    WRITE_ACTION,
+    Authority,
+    desired_of,
+)
+from services.catalog.domain.hardware import StorageType
+from services.catalog.domain.progress import provisioning_state
+from services.catalog.domain.region_status import RegionStatus
+from services.catalog.domain.resource import ProvisioningState
+from services.catalog.domain.targets import (
+    check_capacity,
+    check_home,
+    check_shallow,
+    note_unknown,
+    place,
+)
+from services.catalog.domain.version import (
+    Number,
+    ReplicationMode,
+    SafetyProfile,
+    TargetRegion,
+    Version,
+    WaitMode,
+    WholeSource,
+)
+from services.catalog.ports import (
+    Context,
+    Mutation,
+    Regions,
+    Sources,
+    StartedOperation,
+    Subscriptions,
+    Tx,
+    VersionChange,
+)
+from services.catalog.usecases import checks, version_sources
+from services.catalog.usecases.definitions import check_gallery
+from services.catalog.usecases.version_sources import Demand, DiskSpec
+from services.kernel.errors import AlreadyExists, ResourceInfo, Unimplemented
+from services.kernel.ids import new_uid
+from services.kernel.names import Name, key, parse_version
+from services.kernel.violations import Violations
+
+_REGIONS: Final = "image_version.target_regions"
+
+
+@dataclass(frozen=True, slots=True)
+class CreateVersion:
+    """A version to be made of a definition; `target_regions` are spelled as they were sent."""
+
+    parent: Name
+    id: str
+    location: str
+    source: WholeSource | None
+    disks: tuple[DiskSpec, ...]
+    target_regions: tuple[TargetRegion, ...]
+    encrypted: tuple[str, ...]
+    replica_count: int | None
+    exclude_from_latest: bool
+    storage_type: StorageType
+    mode: ReplicationMode
+    end_of_life_time: datetime | None
+    safety: SafetyProfile | None
+    tags: Mapping[str, str]
+    wait_for: WaitMode
+    validate_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SizeLimits:
+    """The largest disks, in bytes, of fully replicated and of shallow versions."""
+
+    full: int
+    shallow: int
+
+    def of(self, mode: ReplicationMode) -> int:
+        """Answer the limit of a mode."""
+        return self.full if mode is ReplicationMode.FULL else self.shallow
+
+
+def create(
+    command: CreateVersion,
+    context: Context,
+    mutation: Mutation[StartedOperation],
+    *,
+    subscriptions: Subscriptions,
+    regions: Regions,
+    sources: Sources,
+    limits: SizeLimits,
+) -> bytes:
+    """Create a version: it exists, in state CREATING, when this answers.
+
+    Raises:
+        InvalidArgument, FailedPrecondition: everything that is wrong with the request.
+        PermissionDenied: LINKED_PERMISSION_DENIED, the right to a source is missing.
+        NotFound: PARENT_NOT_FOUND or SOURCE_NOT_FOUND.
+        AlreadyExists: RESOURCE_EXISTS, LOCATION_CONFLICT or VERSION_NUMBER_TAKEN.
+        Aborted: the definition is being deleted.
+        Unavailable: the replication service is needed and does not answer.
+    """
+    violations = context.violations
+    demands = version_sources.check_shape(command.source, command.disks, violations)
+    target = Demand(WRITE_ACTION, command.parent.text, "parent")
+    version_sources.authorize(target, demands, context)
+    number = _number(command, violations)
+    info = checks.subscription(subscriptions, command.parent.text, violations)
+    draft = _draft(command, context, number, tenant=info.tenant if info else "")
+    draft = _place(draft, command, regions, violations)
+    if command.encrypted:
+        # No encryption set exists yet, so none that is named can be found.
+        violations.raise_if_any()
+        raise Unimplemented("encryption sets are not built yet")
+    if draft.mode is ReplicationMode.SHALLOW:
+        violations.raise_if_any()
+        raise Unimplemented("shallow versions are not built yet")
+    if command.source is None and not violations:
+        draft = replace(
+            draft,
+            disks=version_sources.inspect_blobs(command.disks, draft.location, sources, violations),
+        )
+    authority = authority_of(context, WRITE_ACTION, (target, *demands))
+
+    def work(tx: Tx) -> StartedOperation:
+        found = violations.copy()
+        definition = tx.definitions.get(command.parent.key, share=True)
+        gallery = tx.galleries.get(command.parent.parent().key, share=True)
+        if info is None or definition is None or gallery is None:
+            raise checks.parent_missing(names.DEFINITION_TYPE, command.parent.text, found)
+        version = replace(draft, name=f"{definition.name}/versions/{command.id}")
+        if command.source is not None:
+            whole, disks = version_sources.from_whole(
+                tx,
+                command.source,
+                command.disks,
+                draft.location,
+                definition=definition,
+                violations=found,
+            )
+            version = replace(version, source=whole, disks=disks)
+        version_sources.check_sizes(version.disks, limits.of(version.mode), found)
+        check_gallery(gallery, version.name, version.location, found)
+        features.check_sharing(definition.features, gallery.effective_mode, version.name, found)
+        found.raise_if_any()
+        checks.not_going(tx, definition)
+        _refuse_taken(tx, version)
+        return start(tx, version, command, context, authority=authority)
+
+    return mutation.commit(work)
+
+
+def start(
+    tx: Tx,
+    version: Version,
+    command: CreateVersion,
+    context: Context,
+    *,
+    authority: Authority,
+) -> StartedOperation:
+    """Write a new version, what is wanted of it, and the operation that waits for it."""
+    statuses = [
+        RegionStatus(one.location, index, version.count_in(one), version.generation)
+        for index, one in enumerate(version.target_regions)
+    ]
+    version = replace(version, state=provisioning_state(version, statuses))
+    if command.validate_only:
+        return tx.operations.preview_version(version, statuses)
+    tx.versions.insert(version)
+    tx.versions.put_regions(version, statuses)
+    if version.source is not None:
+        tx.uses.add(key(version.source.name), version.name)
+    tx.outbox.add(version.uid, ENSURE_REPLICAS, desired_of(version, authority))
+    change = VersionChange(
+        verb="create",
+        version_uid=version.uid,
+        generation=version.generation,
+        wait_for=command.wait_for,
+        regions=tuple(one.location for one in version.target_regions),
+        home=version.location,
+    )
+    done = command.wait_for is WaitMode.ACCEPTED
+    return tx.operations.start_version_change(
+        change, version, statuses, owner=context.caller.id, done=done
+    )
+
+
+def authority_of(context: Context, action: str, demands: tuple[Demand, ...]) -> Authority:
+    """Record the decision of a call, for the grants that are signed from it."""
+    caller = context.caller
+    return Authority(
+        subject=f"tenants/{caller.tenant}/users/{caller.subject}",
+        action=action,
+        demands=tuple((one.action, one.scope) for one in demands),
+        decision=new_uid(),
+        revision=context.access.revision,
+    )
+
+
+def _number(command: CreateVersion, violations: Violations) -> Number:
+    if not violations.has_field("image_version_id"):
+        with violations.collect():
+            return parse_version(command.id, field="image_version_id")
+    return (0, 0, 0)
+
+
+def _draft(command: CreateVersion, context: Context, number: Number, *, tenant: str) -> Version:
+    now = context.clock.now()
+    return Version(
+        name=f"{command.parent.text}/versions/{command.id}",
+        uid=new_uid(),
+        location="",
+        create_time=now,
+        update_time=now,
+        policy_revision=context.access.revision,
+        state=ProvisioningState.CREATING,
+        tags=command.tags,
+        number=number,
+        tenant=tenant,
+        source=command.source,
+        disks=(),
+        target_regions=(),
+        publish_time=now,
+        replica_count=command.replica_count if command.replica_count is not None else 1,
+        exclude_from_latest=command.exclude_from_latest,
+        storage_type=command.storage_type,
+        mode=command.mode,
+        end_of_life_time=command.end_of_life_time,
+        safety=command.safety,
+    )
+
+
+def _place(
+    draft: Version, command: CreateVersion, regions: Regions, violations: Violations
+) -> Version:
+    """Answer the draft with its regions, noting everything that is wrong with them."""
+    spellings = [one.location for one in command.target_regions if one.location]
+    found = regions.find([*spellings, command.location] if command.location else spellings)
+    home = found.get(command.location)
+    field = "image_version.location"
+    if not command.location:
+        violations.add(field, "a region is required")
+    elif home is None:
+        note_unknown(violations, field, command.location, known=regions.known())
+    targets = command.target_regions
+    if not targets and home is not None:
+        targets = (TargetRegion(command.location),)
+    placed = place(targets, found, _REGIONS, violations, known=regions.known())
+    draft = replace(
+        draft,
+        location=home.id if home else "",
+        target_regions=tuple(one.target for one in placed),
+    )
+    if home is not None:
+        check_home(placed, home.id, _REGIONS, violations)
+        check_shallow(draft, placed, _REGIONS, violations)
+    check_capacity(draft, placed, violations)
+    return draft
+
+
+def _refuse_taken(tx: Tx, version: Version) -> None:
+    existing = tx.versions.get(version.key)
+    if existing is None:
+        return
+    if existing.name.rpartition("/")[2] != version.name.rpartition("/")[2]:
+        raise AlreadyExists(
+            f"{existing.name} has the same number",
+            reason=reasons.VERSION_NUMBER_TAKEN,
+            metadata={"resource": existing.name},
+            resource=ResourceInfo(names.VERSION_TYPE, existing.name),
+        )
+    raise checks.taken(names.VERSION_TYPE, version.location, existing)
