@@ -2,15 +2,25 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
-from services.catalog.ports import Readers, Regions, Sources, Subscriptions, Tx
+from services.catalog.ports import (
+    BlobHolds,
+    Readers,
+    Regions,
+    Scopes,
+    Sources,
+    Subscriptions,
+    Tx,
+)
 from services.kernel.clock import Clock
 from services.kernel.db.engine import Database
 from services.kernel.db.operations import OperationStore
 from services.kernel.db.request_log import RequestLog
 from services.kernel.paging import PageTokens
 from services.policy.access_control import PolicyAccessControl
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,4 +50,10 @@ class Dependencies:
     subscriptions: Subscriptions
     regions: Regions
     sources: Sources
+    holds: BlobHolds
+    scopes: Scopes
     limits: Limits
+
+    def transact(self, work: Callable[[Tx], T]) -> T:
+        """Run `work` in a transaction of its own, beside that of a call."""
+        return self.db.transact(lambda connection: work(self.bind(connection, "")))

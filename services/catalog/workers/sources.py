@@ -1,0 +1,27 @@
+"""What the outbox sends for sources."""
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from services.catalog.ports import BlobHolds, Scopes, Transact
+from services.catalog.usecases import source_holds
+from services.kernel.db.outbox import Handler, OutboxMessage
+
+
+def handlers(transact: Transact, *, holds: BlobHolds, scopes: Scopes) -> Mapping[str, Handler]:
+    """Answer the handlers of the messages about sources, by their kinds."""
+    return {
+        source_holds.HOLD_BLOB: _handler(lambda one: source_holds.hold(one, transact, holds)),
+        source_holds.RELEASE_BLOB: _handler(lambda one: source_holds.release(one, holds)),
+        source_holds.DELETE_MANAGED_IMAGE: _handler(
+            lambda one: source_holds.finish_delete(one, transact, scopes)
+        ),
+    }
+
+
+def _handler(handle: Callable[[Mapping[str, Any]], object]) -> Handler:
+    def send(message: OutboxMessage) -> None:
+        handle(json.loads(message.payload))
+
+    return send
