@@ -17,6 +17,7 @@ from services.replication.content.errors import (
     StoreUnavailable,
     UnsupportedStore,
 )
+from services.replication.content.keys import BLOB_REFS, MANIFESTS, OBJECTS, VERSION_REFS
 from services.replication.content.source import FileSource, Source
 from services.replication.content.store import Store
 from services.replication.domain.region import Slot, SlotHealth, SlotProbe, StoreAddress
@@ -87,6 +88,15 @@ class StorePool:
         """Make an empty root a store; answer its replica id."""
         self._check_place(address)
         return initialise_store(address.url, address.options)
+
+    def holds_anything(self, address: StoreAddress) -> bool:
+        """Whether there are objects or refs in an initialised store."""
+        store = self._opened(address, "")
+        try:
+            parts = (OBJECTS, MANIFESTS, VERSION_REFS, BLOB_REFS)
+            return any(next(iter(store.list_objects(part)), None) for part in parts)
+        finally:
+            store.close()
 
     def open(self, location: str, slot: Slot) -> Store:
         """Answer the opened store of a slot; it stays open."""

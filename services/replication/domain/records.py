@@ -9,6 +9,7 @@ from services.replication.domain.progress import NO_PROGRESS, Cause, Progress
 from services.replication.domain.states import (
     OPEN_STATES,
     READABLE_HEALTH,
+    AggregatedState,
     CopyState,
     Health,
     Intent,
@@ -96,6 +97,7 @@ class ReplicationRecord:
     update_time: datetime
     sequence: int = 0
     horizon: int = 0
+    aggregated: AggregatedState = AggregatedState.IN_PROGRESS
     progress_revision: int = 0
     progress: Progress = NO_PROGRESS
     predecessor: str = ""

@@ -1,10 +1,8 @@
 """A replication as a whole: what its readers are shown."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from services.replication.domain.names import disk_order
-from services.replication.domain.progress import Progress
 from services.replication.domain.records import (
     Replica,
     ReplicaDisk,
@@ -36,21 +34,6 @@ class ReplicationView:
 
     record: ReplicationRecord
     regions: tuple[RegionView, ...] = ()
-
-    @property
-    def progress(self) -> Progress:
-        """The progress of all regions together."""
-        return self.record.progress
-
-    @property
-    def aggregated(self) -> AggregatedState:
-        """All regions together."""
-        return aggregate_all(tuple(view.region for view in self.regions))
-
-    @property
-    def update_time(self) -> datetime:
-        """When state or progress was last recorded."""
-        return self.record.update_time
 
 
 def aggregate_all(regions: tuple[VersionRegion, ...]) -> AggregatedState:

@@ -26,6 +26,9 @@ class Stores(Protocol):
     def identify(self, address: StoreAddress) -> str:
         """Answer the replica id of a store, empty for an empty root. DataError as `probe`."""
 
+    def holds_anything(self, address: StoreAddress) -> bool:
+        """Whether there are objects or refs in an initialised store. DataError as `probe`."""
+
     def open(self, location: str, slot: Slot) -> Store:
         """Answer the opened store of a slot; it stays open. DataError."""
 

@@ -7,6 +7,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from services.kernel.filter import Comparison
 from services.replication.domain.events import Event, EventBody, FeedItem
+from services.replication.domain.progress import Progress
 from services.replication.domain.records import (
     Replica,
     ReplicaDisk,
@@ -17,6 +18,7 @@ from services.replication.domain.records import (
 )
 from services.replication.domain.region import Region, SlotProbe
 from services.replication.domain.snapshots import ReplicationView
+from services.replication.ports.blobs import BlobRows
 
 T = TypeVar("T")
 ReplyT = TypeVar("ReplyT")
@@ -130,12 +132,18 @@ class VersionRows(Protocol):
     ) -> Sequence[tuple[str, VersionRegion, int]]:
         """Answer (name, region, stored bytes) of regions that are not removed."""
 
+    def moving(self) -> Sequence[tuple[str, int, str, Progress]]:
+        """Answer (uid, generation, location, progress) of the regions that are being copied."""
+
 
 class ReplicationRows(Protocol):
     """Replications and their events."""
 
     def get(self, replication: str) -> ReplicationRecord | None:
         """Answer a replication."""
+
+    def of_operation(self, operation: str) -> ReplicationRecord | None:
+        """Answer the replication that an operation waits for."""
 
     def delivered(self, version: str, generation: int, delivery: str) -> ReplicationRecord | None:
         """Answer what a delivery has opened."""
@@ -239,6 +247,13 @@ class FeedRows(Protocol):
 class RequestRows(Protocol):
     """Replies kept by request id."""
 
+    def lookup(self, request: Request[T]) -> bytes | None:
+        """Answer the reply that was kept for a repeated request.
+
+        Raises:
+            InvalidArgument: REQUEST_ID_REUSED.
+        """
+
     def once(self, request: Request[T], work: Callable[[], T]) -> bytes:
         """Answer the reply that was kept, or that of the work, which is then kept."""
 
@@ -250,6 +265,9 @@ class OperationRows(Protocol):
         self, *, subscription: str, owner: str, verb: str, target: str, metadata: bytes
     ) -> str:
         """Add an operation and answer its name."""
+
+    def progress(self, name: str, metadata: bytes) -> None:
+        """Replace what is told of an operation that runs."""
 
     def succeed(self, name: str, response: bytes, metadata: bytes) -> None:
         """End an operation well."""
@@ -276,6 +294,10 @@ class Tx(Protocol):
     @property
     def replicas(self) -> ReplicaRows:
         """Replicas."""
+
+    @property
+    def blobs(self) -> BlobRows:
+        """Blobs."""
 
     @property
     def feed(self) -> FeedRows:

@@ -30,6 +30,10 @@ class ReplicationTable:
         """Answer a replication."""
         return _RECORDS.get(self._connection, replication)
 
+    def of_operation(self, operation: str) -> ReplicationRecord | None:
+        """Answer the replication that an operation waits for."""
+        return _RECORDS.one(self._connection, _RECORDS.select.where(_T.operation == operation))
+
     def delivered(self, version: str, generation: int, delivery: str) -> ReplicationRecord | None:
         """Answer what a delivery has opened."""
         statement = _RECORDS.select.where(

@@ -142,6 +142,7 @@ replications: Final = Table(
     Column("generation", BigInteger, nullable=False),
     Column("mode", Text, nullable=False),
     Column("state", Text, nullable=False),
+    Column("aggregated", Text, nullable=False),
     Column("sequence", BigInteger, nullable=False),
     # Sequence number of the oldest event that was compacted away: what comes after is held.
     Column("horizon", BigInteger, nullable=False),
@@ -168,6 +169,13 @@ replications: Final = Table(
 )
 Index("ix_replications_list", replications.c.create_time, replications.c.id)
 Index("ix_replications_name", replications.c.name_key, replications.c.create_time)
+_awaited = text("operation <> ''")
+Index(
+    "ix_replications_operation",
+    replications.c.operation,
+    sqlite_where=_awaited,
+    postgresql_where=_awaited,
+)
 _open = text("end_time IS NULL")
 Index("ix_replications_open", replications.c.id, sqlite_where=_open, postgresql_where=_open)
 

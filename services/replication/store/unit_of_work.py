@@ -13,6 +13,7 @@ from services.kernel.db.request_log import RequestKey, RequestLog
 from services.kernel.feed.log import FeedLog
 from services.replication.ports.rows import Request, Tx
 from services.replication.store import tables
+from services.replication.store.blobs import BlobTable
 from services.replication.store.feed import FeedTable
 from services.replication.store.regions import RegionTable
 from services.replication.store.replicas import ReplicaTable
@@ -28,6 +29,13 @@ class RequestTable:
     def __init__(self, connection: Connection, log: RequestLog) -> None:
         self._connection: Final = connection
         self._log: Final = log
+
+    def lookup(self, request: Request[T]) -> bytes | None:
+        """Answer the reply that was kept for a repeated request."""
+        if not request.request_id:
+            return None
+        key = RequestKey(request.caller, request.method, request.request_id)
+        return self._log.lookup(self._connection, key, request.digest)
 
     def once(self, request: Request[T], work: Callable[[], T]) -> bytes:
         """Answer the reply that was kept, or that of the work, which is then kept."""
@@ -55,6 +63,10 @@ class OperationTable:
             metadata=metadata,
         ).name
 
+    def progress(self, name: str, metadata: bytes) -> None:
+        """Replace what is told of an operation that runs."""
+        self._store.progress(self._connection, name, metadata)
+
     def succeed(self, name: str, response: bytes, metadata: bytes) -> None:
         """End an operation well."""
         self._store.succeed(self._connection, name, response, metadata=metadata)
@@ -73,6 +85,7 @@ class SqlTx:
         self.versions: Final = VersionTable(connection)
         self.replications: Final = ReplicationTable(connection)
         self.replicas: Final = ReplicaTable(connection)
+        self.blobs: Final = BlobTable(connection)
         self.feed: Final = FeedTable(connection, kernel.feed_log)
         self.requests: Final = RequestTable(connection, kernel.request_log)
         self.operations: Final = OperationTable(connection, kernel.operation_store)

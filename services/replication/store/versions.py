@@ -6,9 +6,10 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select, tuple_
 
 from services.replication.domain.names import disk_order
+from services.replication.domain.progress import Progress
 from services.replication.domain.records import Version, VersionDisk, VersionRegion
 from services.replication.store import tables
-from services.replication.store.codec import from_row
+from services.replication.store.codec import decode, from_row
 from services.replication.store.records import Records
 
 _VERSIONS: Final = Records(tables.versions, Version)
@@ -92,3 +93,17 @@ class VersionTable:
             statement = statement.where(tuple_(t.version, t.location) > after)
         rows: Sequence[Any] = self._connection.execute(statement).all()
         return [(row.name, from_row(VersionRegion, row), int(row.stored)) for row in rows]
+
+    def moving(self) -> Sequence[tuple[str, int, str, Progress]]:
+        """Answer (uid, generation, location, progress) of the regions that are being copied."""
+        t, r = tables.version_regions.c, tables.replications.c
+        statement = (
+            select(t.version, t.generation, t.location, t.progress)
+            .join(tables.replications, r.id == t.replication)
+            .where(r.end_time.is_(None), t.state == "REPLICATING")
+        )
+        rows: Sequence[Any] = self._connection.execute(statement).all()
+        return [
+            (row.version, row.generation, row.location, decode(Progress, row.progress))
+            for row in rows
+        ]

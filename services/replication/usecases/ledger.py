@@ -131,7 +131,11 @@ class Ledger:
             regions = self._of_record(self.record)
             progress = together(one.progress for one in regions)
             percent = self.record.progress.percent
-            self.record = replace(self.record, progress=progress.not_below(percent))
+            self.record = replace(
+                self.record,
+                aggregated=aggregate_all(regions),
+                progress=progress.not_below(percent),
+            )
             end = end_of(regions)
             if end is not None:
                 self._end(end)
@@ -204,6 +208,7 @@ class Ledger:
         self.record = replace(
             record,
             state=end.state,
+            aggregated=end.aggregated,
             successor=end.successor,
             progress=end.progress,
             end_time=self.now,

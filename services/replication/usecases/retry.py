@@ -9,7 +9,12 @@ from services.kernel.ids import new_uid
 from services.replication.domain.names import replication_name
 from services.replication.domain.progress import NO_PROGRESS
 from services.replication.domain.records import ReplicationRecord, VersionRegion
-from services.replication.domain.states import CopyState, RegionState, ReplicationState
+from services.replication.domain.states import (
+    AggregatedState,
+    CopyState,
+    RegionState,
+    ReplicationState,
+)
 from services.replication.usecases.ledger import Ledger
 from services.replication.usecases.wanting import start_again, want_region
 
@@ -50,6 +55,7 @@ def reopen(ledger: Ledger, retry: Retry, budget: timedelta) -> ReplicationRecord
             update_time=now,
             sequence=0,
             horizon=0,
+            aggregated=AggregatedState.IN_PROGRESS,
             progress_revision=0,
             progress=NO_PROGRESS,
             predecessor=before.id,

@@ -348,6 +348,7 @@ def upgrade() -> None:
         sa.Column("generation", sa.BigInteger(), nullable=False),
         sa.Column("mode", sa.Text(), nullable=False),
         sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("aggregated", sa.Text(), nullable=False),
         sa.Column("sequence", sa.BigInteger(), nullable=False),
         sa.Column("horizon", sa.BigInteger(), nullable=False),
         sa.Column("progress_revision", sa.BigInteger(), nullable=False),
@@ -387,6 +388,14 @@ def upgrade() -> None:
         unique=False,
         sqlite_where=sa.text("end_time IS NULL"),
         postgresql_where=sa.text("end_time IS NULL"),
+    )
+    op.create_index(
+        "ix_replications_operation",
+        "replications",
+        ["operation"],
+        unique=False,
+        sqlite_where=sa.text("operation <> ''"),
+        postgresql_where=sa.text("operation <> ''"),
     )
     op.create_table(
         "slots",

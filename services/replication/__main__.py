@@ -1,0 +1,9 @@
+"""`python -m services.replication`."""
+
+import sys
+
+from services.kernel.program import main
+from services.replication.bootstrap import program
+
+if __name__ == "__main__":
+    sys.exit(main("services.replication", program))
