@@ -14,7 +14,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from services.catalog.domain.definition import Definition
 from services.catalog.domain.disk_source import ByteSource
-from services.catalog.domain.gallery import Gallery
+from services.catalog.domain.gallery import Consumers, Gallery, PendingShare
 from services.catalog.domain.hardware import DiskFormat
 from services.catalog.domain.managed_image import ManagedImage
 from services.catalog.domain.region import Region
@@ -79,6 +79,16 @@ class Regions(Protocol):
         """Answer the ids of all regions, in their order."""
 
 
+class RegionRows(Protocol):
+    """The mirror of the regions, as the database has it."""
+
+    def spelled(self, spellings: Sequence[str]) -> Mapping[str, Region]:
+        """Answer the region that each id or display name means; unknown ones are left out."""
+
+    def known(self) -> Sequence[str]:
+        """Answer the ids of all regions, in their order."""
+
+
 @dataclass(frozen=True, slots=True)
 class Inspection:
     """What the replication service says of a source; `problem` is a reason of its own, or empty."""
@@ -132,6 +142,58 @@ class Scopes(Protocol):
         """
 
 
+@dataclass(frozen=True, slots=True)
+class ShareAnswer:
+    """What the policy says of a gallery after a step in its sharing.
+
+    `lagging` are the ids of the replicas of the policy that had not applied it in time.
+    """
+
+    groups: Consumers
+    blocked: Consumers
+    community_enabled: bool
+    revision: int
+    consistency_token: str = ""
+    simulation_digest: str = ""
+    lagging: tuple[str, ...] = ()
+
+
+class SharingAuthority(Protocol):
+    """What galleries are shared with, as the policy has it."""
+
+    def apply(
+        self, gallery: Gallery, share: PendingShare, *, wait: bool = False, dry: bool = False
+    ) -> ShareAnswer:
+        """Take a step for a gallery; again: the same answer.
+
+        `wait` waits until every live replica of the policy has it, 5 seconds at most; `dry`
+        checks everything and changes nothing.
+
+        Raises:
+            InvalidArgument, NotFound, FailedPrecondition, ResourceExhausted, Aborted: refused,
+                for good.
+            Unavailable, DeadlineExceeded: the authz service does not answer.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class ExposedDefinition:
+    """A definition with usable versions: how many, and the regions in which any can be used."""
+
+    name: str
+    versions: int
+    locations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """What can be used of a gallery: the first definitions, and how much there is in all."""
+
+    definitions: Sequence[ExposedDefinition] = ()
+    definition_count: int = 0
+    version_count: int = 0
+
+
 class Resources(Protocol[R]):
     """The rows of one kind of resource."""
 
@@ -163,6 +225,12 @@ class Galleries(Resources[Gallery], Protocol):
 
     def reserve_public_name(self, public_name: str, gallery_uid: str) -> bool:
         """Keep a public name for ever; False where it was given before."""
+
+    def contents(self, gallery_key: str, limit: int) -> Contents:
+        """Answer what can be used of a gallery somewhere, with at most `limit` definitions."""
+
+    def pending_shares(self, before: datetime, limit: int) -> Sequence[Gallery]:
+        """Answer galleries with a change of sharing that began before a time, oldest first."""
 
 
 class Definitions(Resources[Definition], Protocol):
@@ -281,6 +349,9 @@ class Operations(Protocol):
 class RegionMirror(Protocol):
     """The regions, as the feed tells of them."""
 
+    def of(self, ids: Sequence[str]) -> Mapping[str, Region]:
+        """Answer the regions with these ids; unknown ones are left out."""
+
     def put(self, region: Region, position: int) -> None:
         """Add or replace a region, unless what is there is newer."""
 
@@ -296,6 +367,14 @@ class Outbox(Protocol):
 
     def add(self, aggregate: str, kind: str, payload: object) -> None:
         """Add a message; the payload is a value of the domain, or a mapping."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedCursor:
+    """How far the feed of replication is applied: a position of the log with this uid."""
+
+    log_uid: str
+    position: int
 
 
 class Tx(Protocol):
@@ -336,6 +415,9 @@ class Tx(Protocol):
     @property
     def regions(self) -> RegionMirror:
         """The mirror of the regions."""
+
+    def set_cursor(self, cursor: FeedCursor) -> None:
+        """Record how far the feed of replication is applied, in the transaction that applied it."""
 
 
 class Transact(Protocol):

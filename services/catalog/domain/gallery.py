@@ -37,18 +37,41 @@ class CommunityTexts:
     public_name_prefix: str = ""
 
 
+class ShareOperation(enum.Enum):
+    """A step in the sharing of a gallery."""
+
+    ADD = "ADD"
+    REMOVE = "REMOVE"
+    ENABLE_COMMUNITY = "ENABLE_COMMUNITY"
+    DISABLE_COMMUNITY = "DISABLE_COMMUNITY"
+    BLOCK_CONSUMER = "BLOCK_CONSUMER"
+    UNBLOCK_CONSUMER = "UNBLOCK_CONSUMER"
+    RESET = "RESET"
+
+
+@dataclass(frozen=True, slots=True)
+class ShareChange:
+    """A step, with the consumers that it concerns."""
+
+    operation: ShareOperation
+    consumers: Consumers = Consumers()
+
+
 @dataclass(frozen=True, slots=True)
 class PendingShare:
     """A change of sharing that is committed here and not yet known to be in the policy.
 
     `request_id` is that under which the sharing service is called, again and again, until it
     answers. `wanted` is the sharing after it; versions that are created meanwhile obey it.
+    `caller` is the principal on whose behalf it is made.
     """
 
     request_id: str
+    change: ShareChange
     wanted: "Sharing"
     start_time: datetime
-    traceparent: str = ""
+    caller: str = ""
+    simulation_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,5 +123,10 @@ class Gallery(Resource):
 
     @property
     def effective_mode(self) -> SharingMode:
-        """The mode that new definitions and versions obey: a pending one counts already."""
-        return self.sharing.mode if self.pending is None else self.pending.wanted.mode
+        """The mode that new definitions and versions obey: the stricter one while one is pending.
+
+        What a RESET takes back is still seen until the policy has it.
+        """
+        if self.pending is None or self.pending.wanted.mode is SharingMode.PRIVATE:
+            return self.sharing.mode
+        return self.pending.wanted.mode

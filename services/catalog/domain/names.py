@@ -15,6 +15,7 @@ _COMMUNITY: Final = (
     "subscriptions/{subscription}/locations/{location}/communityGalleries/{community_gallery}"
 )
 
+TENANTS: Final = Pattern("tenants/{tenant}")
 SUBSCRIPTIONS: Final = Pattern("subscriptions/{subscription}")
 RESOURCE_GROUPS: Final = Pattern(_GROUP)
 GALLERIES: Final = Pattern(_GALLERY)

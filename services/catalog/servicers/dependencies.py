@@ -9,6 +9,7 @@ from services.catalog.ports import (
     Readers,
     Regions,
     Scopes,
+    SharingAuthority,
     Sources,
     Subscriptions,
     Tx,
@@ -52,6 +53,7 @@ class Dependencies:
     sources: Sources
     holds: BlobHolds
     scopes: Scopes
+    sharing: SharingAuthority
     limits: Limits
 
     def transact(self, work: Callable[[Tx], T]) -> T:

@@ -4,11 +4,12 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from stoa.catalog.v1 import gallery_service_pb2 as pb
+from stoa.catalog.v1 import gallery_sharing_pb2
 
 from services.catalog.convert import galleries as convert
 from services.catalog.domain import names
 from services.catalog.domain.gallery import SharingMode
-from services.catalog.servicers import mutations, reading
+from services.catalog.servicers import mutations, reading, sharing
 from services.catalog.servicers.dependencies import Dependencies
 from services.catalog.servicers.resource_groups import COMMON_FIELDS, COMMON_ORDERS, delete
 from services.catalog.usecases import deletes, galleries
@@ -78,6 +79,9 @@ class GalleryServicer:
         return reading.page(
             self._d, call, self._d.readers.galleries, request, listing=self._listing
         )
+
+    def ShareGallery(self, request: gallery_sharing_pb2.ShareGalleryRequest, call: Call) -> bytes:
+        return sharing.share(self._d, call, request)
 
     def DeleteGallery(self, request: pb.DeleteGalleryRequest, call: Call) -> bytes:
         return delete(self._d, call, request, deletes.GALLERY)

@@ -112,7 +112,7 @@ class ManagedImageServicer:
         return reply if held is None else convert.encode(held).SerializeToString()
 
 
-def _nothing(_: bool) -> bytes:
+def _nothing(_: object) -> bytes:
     return _EMPTY
 
 

@@ -1,14 +1,23 @@
 """Galleries and definitions: what is unique besides their names."""
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, distinct, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.catalog.domain.definition import Definition
 from services.catalog.domain.gallery import Gallery
+from services.catalog.ports import Contents, ExposedDefinition
+from services.catalog.store.documents import load
 from services.catalog.store.resources import ResourceStore
-from services.catalog.store.tables import galleries, image_definitions, public_names
+from services.catalog.store.tables import (
+    galleries,
+    image_definitions,
+    public_names,
+    version_regions,
+)
 from services.kernel.names import fold
 
 _NAMED: Final = select(galleries.c.name).where(
@@ -17,6 +26,31 @@ _NAMED: Final = select(galleries.c.name).where(
 _IDENTIFIED: Final = select(image_definitions.c.document).where(
     image_definitions.c.parent_key == bindparam("p"),
     image_definitions.c.identifier_key == bindparam("i"),
+)
+
+_d, _r = image_definitions.c, version_regions.c
+_USABLE: Final = (_d.parent_key == bindparam("g"), _r.definition_key == _d.key, _r.usable)
+_EXPOSED: Final = (
+    select(_d.key, _d.name, func.count(distinct(_r.version_uid)))
+    .where(*_USABLE)
+    .group_by(_d.key, _d.name)
+    .order_by(_d.key)
+    .limit(bindparam("n"))
+)
+_LOCATIONS: Final = (
+    select(_r.definition_key, _r.location)
+    .where(_r.definition_key.in_(bindparam("keys", expanding=True)), _r.usable)
+    .distinct()
+    .order_by(_r.definition_key, _r.location)
+)
+_COUNTS: Final = select(func.count(distinct(_d.key)), func.count(distinct(_r.version_uid))).where(
+    *_USABLE
+)
+_PENDING: Final = (
+    select(galleries.c.document)
+    .where(galleries.c.sharing_pending_since < bindparam("before"))
+    .order_by(galleries.c.sharing_pending_since)
+    .limit(bindparam("n"))
 )
 
 
@@ -36,6 +70,24 @@ class GalleryStore(ResourceStore[Gallery]):
         values = {"public_name_key": fold(public_name), "gallery_uid": gallery_uid}
         statement = maker(public_names).values(values).on_conflict_do_nothing()
         return self._tx.execute(statement).rowcount == 1
+
+    def contents(self, gallery_key: str, limit: int) -> Contents:
+        """Answer what can be used of a gallery somewhere, with at most `limit` definitions."""
+        rows = self._tx.execute(_EXPOSED, {"g": gallery_key, "n": limit}).all()
+        locations: dict[str, list[str]] = {row[0]: [] for row in rows}
+        for found, location in self._tx.execute(_LOCATIONS, {"keys": list(locations)}):
+            locations[found].append(location)
+        definitions, versions = self._tx.execute(_COUNTS, {"g": gallery_key}).one()
+        return Contents(
+            [ExposedDefinition(row[1], row[2], tuple(locations[row[0]])) for row in rows],
+            definitions,
+            versions,
+        )
+
+    def pending_shares(self, before: datetime, limit: int) -> Sequence[Gallery]:
+        """Answer galleries with a change of sharing that began before a time, oldest first."""
+        rows = self._tx.execute(_PENDING, {"before": before, "n": limit}).scalars()
+        return [load(Gallery, document) for document in rows]
 
 
 class DefinitionStore(ResourceStore[Definition]):
