@@ -63,6 +63,11 @@ def setting(
     `check` says what is wrong with a value, or None. A secret is never printed.
     """
     metadata = {_DOC: doc, _SECRET: secret, _CHECK: check}
+    if isinstance(default, Mapping):
+        # Read-only, but a dataclass takes nothing for that which cannot be hashed.
+        return dataclasses.field(
+            default_factory=lambda: default, repr=not secret, kw_only=True, metadata=metadata
+        )
     return dataclasses.field(default=default, repr=not secret, kw_only=True, metadata=metadata)
 
 
@@ -122,12 +127,14 @@ def describe(cls: type, service: str) -> Iterator[SettingDoc]:
     """Answer the settings in their order, for the reference."""
     hints = typing.get_type_hints(cls)
     for field in dataclasses.fields(cls):
-        required = field.default is MISSING
+        made = field.default_factory
+        default = field.default if made is MISSING else made()
+        required = default is MISSING
         yield SettingDoc(
             name=field.name,
             variable=variable(service, field.name),
             type=_type_name(hints[field.name]),
-            default=None if required else _printed(field, field.default),
+            default=None if required else _printed(field, default),
             doc=field.metadata[_DOC],
             secret=field.metadata[_SECRET],
         )

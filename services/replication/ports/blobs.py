@@ -3,10 +3,10 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
+from services.kernel.filter import Comparison
 from services.replication.domain.blobs import Blob, BlobHold, BlobRemoval
-from services.replication.ports.listing import Listing
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,18 @@ class BlobScope:
     allowed: tuple[str, ...] = ()
     denied: tuple[str, ...] = ()
     denied_here: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class BlobPage:
+    """A page of a list: `order` are the columns that it runs by, `after` the row before it."""
+
+    scope: BlobScope
+    limit: int
+    order: tuple[str, ...]
+    descending: bool = False
+    after: tuple[Any, ...] | None = None
+    where: tuple[Comparison, ...] = ()
 
 
 class BlobRows(Protocol):
@@ -42,7 +54,7 @@ class BlobRows(Protocol):
     def delete(self, uid: str) -> None:
         """Remove a blob with its holds."""
 
-    def page(self, scope: BlobScope, listing: Listing) -> Sequence[Blob]:
+    def page(self, page: BlobPage) -> Sequence[Blob]:
         """Answer a page of blobs."""
 
     def reserved_bytes(self, location: str) -> Mapping[str, int]:
