@@ -1,7 +1,7 @@
 """BlobService but for the stream of bytes."""
 
 from collections.abc import AsyncIterator, Collection, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from google.protobuf.empty_pb2 import Empty
 from stoa.replication.v1 import blob_pb2, blob_upload_pb2
@@ -20,12 +20,10 @@ from services.replication.domain.states import DiskFormat
 from services.replication.ports.blobs import BlobPage, BlobScope
 from services.replication.ports.rows import Request
 from services.replication.servicers.blob_streams import UploadStreams
+from services.replication.servicers.dependencies import Dependencies
 from services.replication.servicers.requests import Pages, identified, serialized
 from services.replication.usecases.blob_uploads import BlobUploads
 from services.replication.usecases.blobs import Blobs, NewBlob
-
-if TYPE_CHECKING:
-    from services.replication.servicers.dependencies import Dependencies
 
 SERVICE: Final = "stoa.replication.v1.BlobService"
 _READ: Final = "Microsoft.Compute/disks/read"
@@ -43,7 +41,7 @@ _ORDERS: Final = {"name": ("name_key",), "create_time": ("create_time", "name_ke
 class BlobServicer:
     """Creating, filling and finding blobs; holding them for their sources."""
 
-    def __init__(self, parts: "Dependencies") -> None:
+    def __init__(self, parts: Dependencies) -> None:
         config = parts.config
         options = CopyOptions(
             window_bytes=config.copy_window_bytes, window_seconds=config.copy_window_seconds
