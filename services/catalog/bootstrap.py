@@ -1,11 +1,282 @@
 """Builds the processes of the service: the one place that knows every part."""
 
-from services.catalog.servicers.dependencies import Dependencies
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from stoa.catalog.v1 import (  # noqa: F401 - their services are served by name
+    community_gallery_service_pb2,
+    gallery_service_pb2,
+    image_definition_service_pb2,
+    image_version_service_pb2,
+    managed_image_service_pb2,
+    resource_group_service_pb2,
+    shared_gallery_service_pb2,
+)
+
+from services.catalog.clients import authz, replication
+from services.catalog.clients.blobs import ReplicationBlobHolds
+from services.catalog.clients.grants import GrantSigner
+from services.catalog.clients.policy import PolicySubscriptions
+from services.catalog.clients.sharing import AuthzSharing
+from services.catalog.config import SERVICE, Config
+from services.catalog.domain.desired import Desired
+from services.catalog.domain.region_status import Cause
+from services.catalog.ports import Tx
+from services.catalog.servicers.dependencies import Dependencies, Limits
 from services.catalog.servicers.registry import FACTORIES
+from services.catalog.store import tables
+from services.catalog.store.cursor import read_cursor
+from services.catalog.store.documents import load as read_document
+from services.catalog.store.lists import StoreReaders
+from services.catalog.store.regions import StoredRegions
+from services.catalog.store.schema import MIGRATIONS, REVISION
+from services.catalog.store.transaction import Stores
+from services.catalog.workers import duties, sources
+from services.catalog.workers import replication as versions
+from services.catalog.workers.feed import ReplicationFeed
+from services.catalog.workers.housekeeping import Housekeeping
+from services.catalog.workers.sharing import ShareFinisher
+from services.kernel.child import Child
+from services.kernel.clock import Clock, SystemClock
+from services.kernel.config import load
+from services.kernel.db.engine import Database
+from services.kernel.db.leases import Leases
+from services.kernel.db.migrations import check_schema, migrate
+from services.kernel.db.operations import OperationStore
+from services.kernel.db.outbox import Handler, Outbox, OutboxDrainer
+from services.kernel.db.request_log import RequestLog
+from services.kernel.paging import PageTokens
+from services.kernel.program import Program
+from services.kernel.rpc.client import ServiceChannel
+from services.kernel.rpc.credentials import TlsFiles
+from services.kernel.rpc.identity import BearerAuthenticator
+from services.kernel.rpc.jwks import KeySource, reader
+from services.kernel.rpc.listeners import Guards, Listen, ServerSettings
 from services.kernel.rpc.server import Server
+from services.kernel.rpc.tokens import Issuer, TokenVerifier
+from services.kernel.telemetry.telemetry import Telemetry
+from services.policy.access_control import PolicyAccessControl
+from services.policy.runtime import PolicyRuntime
+
+T = TypeVar("T")
+
+DOMAIN: Final = "catalog.stoa.dev"
+_GIB: Final = 1 << 30
+_POLICY_FEED: Final = ("stoa.authz.v1.PolicyFeedService",)
+
+
+def program(file: Path | None) -> Program:
+    """Make the program from its settings.
+
+    Raises:
+        ConfigError: they are wrong.
+    """
+    config = load(Config, SERVICE, file=file)
+    return Program(
+        migrate=lambda: migrate(config.database_url, MIGRATIONS),
+        serve=lambda child: serve(config, child),
+        work=lambda child: work(config, child),
+        servers=config.servers,
+        grace=config.grace_seconds + 5,
+        config=config,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Foundation:
+    """What every process of the service has: its database, and ways to the other services."""
+
+    config: Config
+    db: Database
+    stores: Stores
+    clock: Clock
+    telemetry: Telemetry
+    replication: ServiceChannel
+    authz: ServiceChannel
+
+    def bind(self, connection: Any, traceparent: str = "") -> Tx:
+        """Answer the stores of one transaction."""
+        return self.stores.bind(connection, traceparent)
+
+    def transact(self, work: Callable[[Tx], T]) -> T:
+        """Run `work` in a transaction."""
+        return self.db.transact(lambda connection: work(self.stores.bind(connection)))
+
+
+def open_foundation(config: Config, stack: ExitStack) -> Foundation:
+    """Open what every process has; `stack` closes it.
+
+    Raises:
+        SchemaMismatchError: the database is not migrated.
+    """
+    telemetry = Telemetry.from_environment(SERVICE, log_level=config.log_level)
+    stack.callback(telemetry.close)
+    clock = SystemClock()
+    db = Database.open(config.database_url)
+    stack.callback(db.close)
+    check_schema(db, REVISION)
+    stores = Stores(
+        OperationStore(db, tables.operations, clock), Outbox(tables.outbox, clock), clock
+    )
+
+    def channel(address: str, services: tuple[str, ...]) -> ServiceChannel:
+        opened = ServiceChannel(address, _tls(config), services=services, telemetry=telemetry)
+        stack.callback(opened.close)
+        return opened
+
+    return Foundation(
+        config,
+        db,
+        stores,
+        clock,
+        telemetry,
+        channel(config.replication_address, replication.SERVICES),
+        channel(config.authz_address, authz.SERVICES),
+    )
+
+
+def serve(config: Config, child: Child) -> None:
+    """Serve calls until the child is told to stop."""
+    with ExitStack() as stack:
+        foundation = open_foundation(config, stack)
+        feed = ServiceChannel(
+            config.authz_feed_address,
+            _tls(config),
+            services=_POLICY_FEED,
+            telemetry=foundation.telemetry,
+        )
+        stack.callback(feed.close)
+        runtime = PolicyRuntime(
+            feed, foundation.authz, name=SERVICE, own_issuer=config.token_issuer
+        )
+        runtime.start()
+        stack.callback(runtime.stop)
+        keys = KeySource(reader(config.token_keys))
+        stack.callback(keys.close)
+        server = build_server(foundation, runtime.control, keys)
+        ports = server.start()
+        # Without a policy every call is UNAVAILABLE: that is not yet serving.
+        while not child.stop.is_set() and not runtime.wait_ready(0.2):
+            pass
+        child.ready(**{audience.value: port for audience, port in ports.items()})
+        child.stop.wait()
+        server.stop()
+
+
+def work(config: Config, child: Child) -> None:
+    """Do what goes on without a caller until the child is told to stop."""
+    with ExitStack() as stack:
+        foundation = open_foundation(config, stack)
+        running = build_duties(foundation)
+        running.start()
+        child.ready()
+        child.stop.wait()
+        running.stop()
+
+
+def build_server(foundation: Foundation, control: PolicyAccessControl, keys: KeySource) -> Server:
+    """Build the server of all services, on the client and the internal listener."""
+    config = foundation.config
+    verifier = TokenVerifier(config.token_audience, [Issuer(config.token_issuer, keys)])
+    tls = _tls(config)
+    settings = ServerSettings(
+        DOMAIN,
+        client=Listen(config.client_listen, tls if config.client_tls else None),
+        internal=Listen(config.internal_listen, tls),
+        trust_domain=config.trust_domain,
+        processes=config.servers,
+        grace=config.grace_seconds,
+    )
+    guards = Guards(BearerAuthenticator(verifier), control)
+    server = Server(settings, guards, foundation.telemetry)
+    register(server, dependencies_of(foundation, control))
+    return server
+
+
+def dependencies_of(foundation: Foundation, control: PolicyAccessControl) -> Dependencies:
+    """Put together what the servicers are made from."""
+    config, db = foundation.config, foundation.db
+    return Dependencies(
+        db=db,
+        bind=foundation.bind,
+        readers=StoreReaders.of(db),
+        request_log=RequestLog(tables.request_log, foundation.clock),
+        operations=foundation.stores.operations,
+        page_tokens=PageTokens(config.page_token_secret.encode()),
+        clock=foundation.clock,
+        control=control,
+        subscriptions=PolicySubscriptions(control),
+        regions=replication.MirroredRegions(StoredRegions(db), foundation.replication),
+        sources=replication.ReplicationClient(foundation.replication),
+        holds=ReplicationBlobHolds(foundation.replication),
+        scopes=authz.AuthzScopes(foundation.authz),
+        sharing=AuthzSharing(foundation.authz),
+        limits=Limits(config.max_full_disk_gib * _GIB, config.max_shallow_disk_gib * _GIB),
+    )
 
 
 def register(server: Server, dependencies: Dependencies) -> None:
     """Serve every proto service that is built."""
     for service, factory in FACTORIES.items():
         server.register(service, factory(dependencies))
+
+
+def build_duties(foundation: Foundation) -> duties.Duties:
+    """Build what the workers process does."""
+    db, stores = foundation.db, foundation.stores
+    drainer = OutboxDrainer(db, stores.outbox, outbox_handlers(foundation))
+    feed = ReplicationFeed(
+        foundation.replication, foundation.transact, lambda: db.read(read_cursor)
+    )
+    finisher = ShareFinisher(foundation.transact, AuthzSharing(foundation.authz), foundation.clock)
+    housekeeping = Housekeeping(
+        db,
+        operations=stores.operations,
+        request_log=RequestLog(tables.request_log, foundation.clock),
+        outbox=stores.outbox,
+    )
+    return duties.Duties(
+        Leases(db, tables.leases),
+        {
+            "outbox": duties.outbox_duty(drainer),
+            "feed": duties.feed_duty(feed.follower),
+            "sharing": lambda held: finisher.run(held.stop),
+            "housekeeping": duties.housekeeping_duty(housekeeping),
+        },
+        ttl=foundation.config.lease_seconds,
+    )
+
+
+def outbox_handlers(foundation: Foundation) -> Mapping[str, Handler]:
+    """Answer what sends each kind of message; extended by whoever adds a kind."""
+    client = replication.ReplicationClient(foundation.replication)
+    signer = GrantSigner(foundation.config.grant_key, foundation.clock)
+    scopes = authz.AuthzScopes(foundation.authz)
+
+    def replicas(desired: Desired) -> Cause | None:
+        try:
+            client.ensure(desired, signer)
+        except replication.RefusedError as refused:
+            return refused.cause
+        return None
+
+    return {
+        **versions.handlers(
+            foundation.transact,
+            replicas=replicas,
+            scopes=scopes,
+            read=lambda payload: read_document(Desired, payload),
+        ),
+        **sources.handlers(
+            foundation.transact,
+            holds=ReplicationBlobHolds(foundation.replication),
+            scopes=scopes,
+        ),
+    }
+
+
+def _tls(config: Config) -> TlsFiles:
+    return TlsFiles(config.tls_certificate, config.tls_key, config.tls_authorities)

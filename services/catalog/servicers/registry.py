@@ -9,6 +9,7 @@ from services.catalog.servicers.dependencies import Dependencies
 from services.catalog.servicers.galleries import GalleryServicer
 from services.catalog.servicers.managed_images import ManagedImageServicer
 from services.catalog.servicers.resource_groups import ResourceGroupServicer
+from services.catalog.servicers.versions import ImageVersionServicer
 from services.kernel.rpc.servicers import operations
 
 
@@ -27,6 +28,7 @@ FACTORIES: Final[Mapping[str, Callable[[Dependencies], object]]] = MappingProxyT
         "stoa.catalog.v1.ResourceGroupService": ResourceGroupServicer,
         "stoa.catalog.v1.GalleryService": GalleryServicer,
         "stoa.catalog.v1.ImageDefinitionService": ImageDefinitionServicer,
+        "stoa.catalog.v1.ImageVersionService": ImageVersionServicer,
         "stoa.catalog.v1.ManagedImageService": ManagedImageServicer,
     }
 )

@@ -9,6 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from services.catalog.domain.region import Region, location_key
 from services.catalog.store.documents import dump, load
 from services.catalog.store.tables import regions
+from services.kernel.db.engine import Database
 
 _SPELLED: Final = select(regions.c.document).where(
     or_(
@@ -37,11 +38,30 @@ def known(connection: Connection) -> Sequence[str]:
     return connection.execute(_KNOWN).scalars().all()
 
 
+class StoredRegions:
+    """Fulfils the port `RegionRows`."""
+
+    def __init__(self, db: Database) -> None:
+        self._db: Final = db
+
+    def spelled(self, spellings: Sequence[str]) -> Mapping[str, Region]:
+        """Answer the region that each id or display name means; unknown ones are left out."""
+        return self._db.read(lambda connection: spelled(connection, spellings))
+
+    def known(self) -> Sequence[str]:
+        """Answer the ids of all regions, in their order."""
+        return self._db.read(known)
+
+
 class RegionMirror:
     """The regions, written by the follower of the feed."""
 
     def __init__(self, tx: Connection) -> None:
         self._tx: Final = tx
+
+    def of(self, ids: Sequence[str]) -> Mapping[str, Region]:
+        """Answer the regions with these ids; unknown ones are left out."""
+        return spelled(self._tx, ids)
 
     def put(self, region: Region, position: int) -> None:
         """Add or replace a region, unless what is there is newer."""

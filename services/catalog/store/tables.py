@@ -25,7 +25,6 @@ from services.kernel.db.tables import (
     Json,
     KeyText,
     UtcTime,
-    add_feed_cursors,
     add_leases,
     add_operations,
     add_outbox,
@@ -38,9 +37,8 @@ outbox: Final = add_outbox(metadata)
 operations: Final = add_operations(metadata)
 request_log: Final = add_request_log(metadata)
 leases: Final = add_leases(metadata)
-feed_cursors: Final = add_feed_cursors(metadata)
 
-# What is known of this database as a whole, for example the log that a feed's cursor belongs to.
+# What is known of this database as a whole: how far the feed of replication is applied.
 installation: Final = Table(
     "installation",
     metadata,

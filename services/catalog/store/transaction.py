@@ -9,7 +9,9 @@ from sqlalchemy import Connection
 
 from services.catalog.domain.managed_image import ManagedImage
 from services.catalog.domain.resource_group import ResourceGroup
+from services.catalog.ports import FeedCursor
 from services.catalog.store import kinds
+from services.catalog.store.cursor import write_cursor
 from services.catalog.store.documents import dump
 from services.catalog.store.galleries import DefinitionStore, GalleryStore
 from services.catalog.store.operations import CatalogOperations
@@ -82,6 +84,10 @@ class Transaction:
     def outbox(self) -> "BoundOutbox":
         """Messages to other services."""
         return BoundOutbox(self._connection, self._stores.outbox, self._traceparent)
+
+    def set_cursor(self, cursor: FeedCursor) -> None:
+        """Record how far the feed of replication is applied, in the transaction that applied it."""
+        write_cursor(self._connection, cursor)
 
     @cached_property
     def regions(self) -> RegionMirror:

@@ -96,13 +96,6 @@ def upgrade() -> None:  # noqa: PLR0915 - one statement for each table and index
     )
     op.create_index("ix_disks_parent", "disks", ["parent_key", "key"], unique=False)
     op.create_table(
-        "feed_cursors",
-        sa.Column("feed", sa.Text(), nullable=False),
-        sa.Column("epoch", sa.BigInteger(), nullable=False),
-        sa.Column("position", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("feed", name=op.f("pk_feed_cursors")),
-    )
-    op.create_table(
         "galleries",
         sa.Column(
             "key", sa.Text().with_variant(sa.Text(collation="C"), "postgresql"), nullable=False

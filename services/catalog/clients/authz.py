@@ -1,0 +1,41 @@
+"""What the catalog asks of the authz service."""
+
+import uuid
+from typing import Final
+
+import grpc
+from stoa.authz.v1 import scope_service_pb2, scope_service_pb2_grpc
+
+from services.kernel.rpc.remote import translated
+
+SERVICE: Final = "authz"
+SERVICES: Final = (
+    "stoa.authz.v1.ScopeService",
+    "stoa.authz.v1.SharingService",
+    "stoa.authz.v1.AuthorizationService",
+    "stoa.authz.v1.AuditService",
+)
+
+
+class AuthzScopes:
+    """Fulfils the port `Scopes`."""
+
+    def __init__(self, channel: grpc.Channel) -> None:
+        self._stub: Final = scope_service_pb2_grpc.ScopeServiceStub(channel)
+
+    def tombstone(self, name: str, uid: str) -> None:
+        """Remove everything granted at or below a resource that is going; again: nothing.
+
+        Raises:
+            StoaError: the authz service does not answer, or refuses.
+        """
+        request = scope_service_pb2.TombstoneScopeRequest(
+            scope=name,
+            resource_uid=uid,
+            # Idempotent by the uid as it is: the same request has the same id.
+            request_id=str(uuid.UUID(hex=uid)),
+        )
+        try:
+            self._stub.TombstoneScope(request)
+        except grpc.RpcError as error:
+            raise translated(error, SERVICE) from error

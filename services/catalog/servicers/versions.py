@@ -1,0 +1,209 @@
+"""`ImageVersionService`."""
+
+from collections.abc import Collection, Mapping
+from typing import Any, Final
+
+from stoa.catalog.v1 import image_resolution_pb2
+from stoa.catalog.v1 import image_version_pb2 as pb
+from stoa.catalog.v1 import image_version_requests_pb2 as requests_pb
+from stoa.catalog.v1 import target_region_requests_pb2 as regions_pb
+
+from services.catalog.convert import definitions as convert_definitions
+from services.catalog.convert import version_requests as convert
+from services.catalog.convert.common import timestamp
+from services.catalog.convert.versions import STATES as VERSION_STATES
+from services.catalog.domain import names
+from services.catalog.domain.hardware import StorageType
+from services.catalog.domain.progress import AggregatedState
+from services.catalog.domain.version import ReplicationMode, VersionState
+from services.catalog.servicers import mutations, reading
+from services.catalog.servicers.dependencies import Dependencies
+from services.catalog.servicers.resource_groups import COMMON_FIELDS, COMMON_ORDERS
+from services.catalog.usecases import resolve, version_create, version_delete, version_targets
+from services.kernel.errors import NotFound, Unimplemented
+from services.kernel.filter import Kind
+from services.kernel.rpc.call import Call
+
+_FIELDS: Final[Mapping[str, Kind | Collection[str]]] = {
+    **COMMON_FIELDS,
+    "target_regions.location": Kind.STRING,
+    "replication_mode": frozenset(one.name for one in ReplicationMode),
+    "storage_account_type": frozenset(one.name for one in StorageType),
+    "exclude_from_latest": Kind.BOOLEAN,
+    "publish_time": Kind.TIME,
+    "end_of_life_time": Kind.TIME,
+    "effective_end_of_life_time": Kind.TIME,
+    "state": frozenset(one.name for one in VersionState),
+    "delete_time": Kind.TIME,
+    "purge_time": Kind.TIME,
+    "generation": Kind.INTEGER,
+    "replication_status.aggregated_state": frozenset(one.name for one in AggregatedState),
+}
+_ORDERS: Final = (
+    *COMMON_ORDERS,
+    "publish_time",
+    "effective_end_of_life_time",
+    "delete_time",
+)
+# What the readers of the store call the views.
+_VIEWS: Final = {
+    pb.IMAGE_VERSION_VIEW_REPLICATION_STATUS: "status",
+    pb.IMAGE_VERSION_VIEW_FULL: "full",
+}
+
+
+class ImageVersionServicer:
+    """Image versions."""
+
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._d: Final = dependencies
+        self._limits: Final = version_create.SizeLimits(
+            dependencies.limits.full_disk_bytes, dependencies.limits.shallow_disk_bytes
+        )
+        self._listing: Final = reading.Listing(
+            names.VERSION_TYPE,
+            "Microsoft.Compute/galleries/images/versions/read",
+            _FIELDS,
+            _ORDERS,
+            _response,
+            lambda parent: dependencies.readers.definitions.exists(parent.key),
+            names.DEFINITION_TYPE,
+        )
+
+    def CreateImageVersion(
+        self, request: requests_pb.CreateImageVersionRequest, call: Call
+    ) -> bytes:
+        command = convert.decode_create(request, mutations.scope_of(call), call.violations)
+        return mutations.mutate(
+            self._d,
+            call,
+            request,
+            encode=mutations.started,
+            names=("parent",),
+            use=lambda context, mutation: version_create.create(
+                command,
+                context,
+                mutation,
+                subscriptions=self._d.subscriptions,
+                regions=self._d.regions,
+                sources=self._d.sources,
+                limits=self._limits,
+            ),
+        )
+
+    def GetImageVersion(self, request: requests_pb.GetImageVersionRequest, call: Call) -> bytes:
+        view = _VIEWS.get(request.view, "")
+        reader = self._d.readers.versions
+        try:
+            return reading.get(self._d, call, reader, names.VERSION_TYPE, view=view)
+        except NotFound:
+            name = mutations.scope_of(call)
+            raise version_delete.missing(name.text, reader.deleted(name.key)) from None
+
+    def ListImageVersions(self, request: requests_pb.ListImageVersionsRequest, call: Call) -> Any:
+        view = _VIEWS.get(request.view, "")
+        return reading.page(
+            self._d, call, self._d.readers.versions, request, listing=self._listing, view=view
+        )
+
+    def DeleteImageVersion(
+        self, request: requests_pb.DeleteImageVersionRequest, call: Call
+    ) -> bytes:
+        command = version_delete.DeleteVersion(
+            mutations.scope_of(call), request.etag, request.purge, request.validate_only
+        )
+        return mutations.mutate(
+            self._d,
+            call,
+            request,
+            encode=mutations.started,
+            names=("name",),
+            use=lambda context, mutation: version_delete.delete(command, context, mutation),
+        )
+
+    def AddTargetRegions(self, request: regions_pb.AddTargetRegionsRequest, call: Call) -> bytes:
+        added = tuple(map(convert.decode_target, request.target_regions))
+        encrypted = convert.encrypted_paths(request.target_regions, "target_regions")
+        change = version_targets.Add(added, encrypted)
+        return self._change_targets(request, call, change, "add_target_regions")
+
+    def RemoveTargetRegions(
+        self, request: regions_pb.RemoveTargetRegionsRequest, call: Call
+    ) -> bytes:
+        change = version_targets.Remove(tuple(request.locations))
+        return self._change_targets(request, call, change, "remove_target_regions")
+
+    def SetReplicaCounts(self, request: regions_pb.SetReplicaCountsRequest, call: Call) -> bytes:
+        change = version_targets.SetCounts(
+            common=request.replica_count if request.HasField("replica_count") else None,
+            regional=tuple(
+                (one.location, one.replica_count if one.HasField("replica_count") else None)
+                for one in request.regional_replica_counts
+            ),
+        )
+        return self._change_targets(request, call, change, "set_replica_counts")
+
+    def ResolveImageVersion(
+        self, request: image_resolution_pb2.ResolveImageVersionRequest, call: Call
+    ) -> image_resolution_pb2.ResolveImageVersionResponse:
+        image = mutations.scope_of(call)
+        if "/locations/" in image.pattern:
+            raise Unimplemented("views are not resolved yet")
+        identifier = None
+        if request.HasField("identifier"):
+            identifier = convert_definitions.decode_identifier(request.identifier)
+        found = resolve.resolve(
+            resolve.Resolve(image, identifier, request.location),
+            mutations.context_of(self._d, call),
+            readers=self._d.readers,
+            regions=self._d.regions,
+        )
+        return _resolution(found)
+
+    def _change_targets(
+        self, request: Any, call: Call, change: version_targets.Change, verb: str
+    ) -> bytes:
+        command = version_targets.ChangeTargets(
+            name=mutations.scope_of(call),
+            etag=request.etag,
+            verb=verb,
+            change=change,
+            wait_for=convert.wait_mode(request.wait_for),
+            validate_only=request.validate_only,
+        )
+        return mutations.mutate(
+            self._d,
+            call,
+            request,
+            encode=mutations.started,
+            names=("name",),
+            use=lambda context, mutation: version_targets.change_targets(
+                command,
+                context,
+                mutation,
+                subscriptions=self._d.subscriptions,
+                regions=self._d.regions,
+            ),
+        )
+
+
+def _resolution(found: resolve.Resolution) -> image_resolution_pb2.ResolveImageVersionResponse:
+    version = found.version
+    response = image_resolution_pb2.ResolveImageVersionResponse(
+        image_version=version.name,
+        location=found.location,
+        publish_time=timestamp(version.publish_time),
+        state=VERSION_STATES.number(version.state),
+    )
+    if version.end_of_life_time is not None:
+        response.effective_end_of_life_time.FromDatetime(version.end_of_life_time)
+    if version.consumption_end_time is not None:
+        response.consumption_end_time.FromDatetime(version.consumption_end_time)
+    return response
+
+
+def _response(rows: Any, token: str) -> requests_pb.ListImageVersionsResponse:
+    response = requests_pb.ListImageVersionsResponse(next_page_token=token)
+    for row in rows:
+        response.image_versions.add().ParseFromString(row.body)
+    return response

@@ -1,0 +1,157 @@
+"""What the replication service tells: applied to versions and their operations.
+
+Every event holds the whole state of what it is about, so applying one again changes nothing.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from services.catalog.domain.progress import provisioning_state
+from services.catalog.domain.region_status import Cause, Progress, RegionState, RegionStatus
+from services.catalog.domain.version import ReplicationMode, Version
+from services.catalog.ports import Tx
+
+
+@dataclass(frozen=True, slots=True)
+class RegionEvent:
+    """The state of one region of one version; `generation` is the one that it refers to."""
+
+    version_uid: str
+    generation: int
+    location: str
+    replication: str
+    state: RegionState
+    usable: bool
+    wanted: int
+    good: int
+    progress: Progress
+    cause: Cause | None
+    stored_bytes: int
+    crossed_bytes: int
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ProgressEvent:
+    """How far the copies of one region of one version are."""
+
+    version_uid: str
+    generation: int
+    location: str
+    progress: Progress
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicationEvent:
+    """A replication was opened or ended; `completed` says that every region of it is done."""
+
+    version_uid: str
+    generation: int
+    replication: str
+    completed: bool
+
+
+Event = RegionEvent | ProgressEvent | ReplicationEvent
+
+
+def apply(tx: Tx, event: Event) -> None:
+    """Apply one event to its version, which may be gone: then there is nothing to do."""
+    version = tx.versions.by_uid(event.version_uid, lock=True)
+    if version is None:
+        return
+    before = tx.versions.regions(version.uid)
+    match event:
+        case RegionEvent():
+            after = _after_region(version, before, event)
+        case ProgressEvent():
+            after = [_advanced(one, event) for one in before]
+        case ReplicationEvent():
+            after = [_ended(one, event) for one in before]
+            if event.generation >= version.generation:
+                version = replace(version, replication=event.replication)
+    settle(tx, version, after)
+
+
+def fail(tx: Tx, version_uid: str, generation: int, cause: Cause) -> None:
+    """Give up what a generation wanted, because replication refuses it for good."""
+    version = tx.versions.by_uid(version_uid, lock=True)
+    if version is None or version.generation != generation or version.deleting:
+        return
+    after = [
+        replace(one, state=RegionState.FAILED, observed=generation, cause=cause)
+        if not one.removing and one.observed < one.wanted_since
+        else one
+        for one in tx.versions.regions(version.uid)
+    ]
+    settle(tx, version, after)
+
+
+def settle(tx: Tx, version: Version, regions: Sequence[RegionStatus]) -> None:
+    """Write the regions of a version, what follows from them for it, and end what is done."""
+    state = provisioning_state(version, regions)
+    open_before = not version.settled
+    settled = version.settled or all(
+        one.done_with(one.wanted_since) and one.state.terminal
+        for one in regions
+        if not one.removing
+    )
+    tx.versions.write(replace(version, state=state, settled=settled), regions)
+    if open_before and settled and version.mode is ReplicationMode.FULL and not version.deleting:
+        # From now on the bytes are copied from regions: the source may go.
+        tx.uses.remove(version.key)
+    tx.operations.advance(replace(version, state=state, settled=settled), regions)
+
+
+def _after_region(
+    version: Version, before: Sequence[RegionStatus], event: RegionEvent
+) -> list[RegionStatus]:
+    after: list[RegionStatus] = []
+    for one in before:
+        if one.location != event.location or event.generation < one.generation:
+            after.append(one)
+        elif one.removing and event.state is RegionState.REMOVED:
+            # Gone, and nothing is left to tell of it.
+            continue
+        else:
+            after.append(_told(version, one, event))
+    return after
+
+
+def _told(version: Version, region: RegionStatus, event: RegionEvent) -> RegionStatus:
+    """Answer a region after an event about it.
+
+    A region that is on its way out is usable no more, whatever replication still says of it.
+    """
+    done = event.state.terminal
+    usable = event.usable and not region.removing and not version.deleting
+    complete_time = region.complete_time
+    if usable and complete_time is None:
+        complete_time = event.time
+    return replace(
+        region,
+        state=RegionState.REMOVING if region.removing else event.state,
+        usable=usable,
+        generation=event.generation,
+        observed=max(region.observed, event.generation) if done else region.observed,
+        good=event.good,
+        progress=event.progress,
+        cause=event.cause,
+        replication=event.replication,
+        stored_bytes=event.stored_bytes,
+        crossed_bytes=event.crossed_bytes,
+        complete_time=complete_time,
+    )
+
+
+def _advanced(region: RegionStatus, event: ProgressEvent) -> RegionStatus:
+    if region.location != event.location or event.generation < region.generation:
+        return region
+    return replace(region, progress=event.progress)
+
+
+def _ended(region: RegionStatus, event: ReplicationEvent) -> RegionStatus:
+    """Answer a region when a replication ended: one with nothing to do is done with it too."""
+    if not event.completed or region.removing or not region.state.terminal:
+        return region
+    return replace(region, observed=max(region.observed, event.generation))

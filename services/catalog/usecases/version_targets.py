@@ -1,0 +1,387 @@
+"""Changing where a version is wanted: each change makes the next generation at once.
+
+Changes never get in each other's way (DESIGN section 4): each is made to what is stored when its
+turn comes, and has an operation of its own.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
+
+from services.catalog.domain import reasons
+from services.catalog.domain.desired import (
+    ENSURE_REPLICAS,
+    WRITE_ACTION,
+    Authority,
+    desired_of,
+)
+from services.catalog.domain.progress import provisioning_state
+from services.catalog.domain.region import Region
+from services.catalog.domain.region_status import RegionState, RegionStatus
+from services.catalog.domain.targets import Placement, check_capacity, note_unknown, place
+from services.catalog.domain.version import (
+    ReplicationMode,
+    TargetRegion,
+    Version,
+    WaitMode,
+)
+from services.catalog.ports import (
+    Context,
+    Mutation,
+    Regions,
+    StartedOperation,
+    Subscriptions,
+    Tx,
+    VersionChange,
+)
+from services.catalog.usecases import checks
+from services.catalog.usecases.updates import check_etag, revised
+from services.catalog.usecases.version_create import authority_of
+from services.catalog.usecases.version_delete import missing
+from services.catalog.usecases.version_sources import Demand
+from services.kernel.errors import Unimplemented
+from services.kernel.names import Name
+from services.kernel.violations import Violations
+
+_TARGETS: Final = "target_regions"
+_LOCATIONS: Final = "locations"
+_COUNTS: Final = "regional_replica_counts"
+
+Known = Mapping[str, Region | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Add:
+    """Regions to add, as they were sent, and the paths of those that name keys."""
+
+    regions: tuple[TargetRegion, ...]
+    encrypted: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    """Regions to remove, as they were spelled."""
+
+    locations: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SetCounts:
+    """The common count, None to leave it, and counts of regions, None to follow the common."""
+
+    common: int | None
+    regional: tuple[tuple[str, int | None], ...]
+
+
+Change = Add | Remove | SetCounts
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeTargets:
+    """A change of where a version is wanted."""
+
+    name: Name
+    etag: str
+    verb: str
+    change: Change
+    wait_for: WaitMode
+    validate_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """What a version is to be, and the regions that the call named, by their ids."""
+
+    version: Version
+    named: tuple[str, ...]
+
+
+def change_targets(
+    command: ChangeTargets,
+    context: Context,
+    mutation: Mutation[StartedOperation],
+    *,
+    subscriptions: Subscriptions,
+    regions: Regions,
+) -> bytes:
+    """Add or remove regions, or set counts: all or nothing.
+
+    Raises:
+        InvalidArgument, FailedPrecondition: everything that is wrong with the request.
+        NotFound: there is no such version, or VERSION_DELETED.
+        Aborted: ETAG_MISMATCH, or the version is being deleted.
+        Unavailable: a region is not known yet, and replication does not answer.
+    """
+    violations = context.violations
+    checks.subscription(subscriptions, command.name.text, violations)
+    known = regions.find([one for one in _spellings(command.change) if one])
+    placed = _place(command.change, known, regions, violations)
+    if isinstance(command.change, Add) and command.change.encrypted:
+        violations.raise_if_any()
+        raise Unimplemented("encryption sets are not built yet")
+    demand = Demand(WRITE_ACTION, command.name.text, "name")
+    authority = authority_of(context, WRITE_ACTION, (demand,))
+
+    def work(tx: Tx) -> StartedOperation:
+        found = violations.copy()
+        version = tx.versions.get(command.name.key, lock=True)
+        if version is None:
+            found.raise_if_any()
+            raise missing(command.name.text, tx.versions.deleted(command.name.key))
+        planned = _plan(version, command.change, placed, found)
+        touched = _touched(version, planned.version)
+        # What is already promised is not weighed again: only what this call wants more of.
+        check_capacity(planned.version, _weighed(tx, planned.version, touched, placed), found)
+        found.raise_if_any()
+        checks.not_going(tx, version)
+        check_etag(command.etag, version)
+        return commit(tx, command, context, version, planned=planned, authority=authority)
+
+    return mutation.commit(work)
+
+
+def commit(
+    tx: Tx,
+    command: ChangeTargets,
+    context: Context,
+    version: Version,
+    *,
+    planned: Planned,
+    authority: Authority,
+) -> StartedOperation:
+    """Write the next generation of a version, if anything that is copied changes."""
+    touched = _touched(version, planned.version)
+    before = tx.versions.regions(version.uid)
+    after = revised(planned.version, context)
+    statuses: Sequence[RegionStatus] = before
+    if touched:
+        after = replace(after, generation=version.generation + 1)
+        statuses = next_statuses(after, before, touched)
+    elif planned.version == version:
+        after = version
+    after = replace(after, state=provisioning_state(after, statuses))
+    if command.validate_only:
+        return tx.operations.preview_version(after, statuses)
+    tx.versions.write(after, statuses)
+    if touched:
+        tx.outbox.add(after.uid, ENSURE_REPLICAS, desired_of(after, authority))
+    waited = tuple(dict.fromkeys((*planned.named, *touched)))
+    change = VersionChange(
+        verb=command.verb,
+        version_uid=after.uid,
+        generation=after.generation,
+        wait_for=command.wait_for,
+        regions=waited,
+        home=after.location,
+    )
+    at_once = not touched or command.wait_for is WaitMode.ACCEPTED
+    untouched_home = command.wait_for is WaitMode.HOME_REGION and after.location not in touched
+    return tx.operations.start_version_change(
+        change, after, statuses, owner=context.caller.id, done=at_once or untouched_home
+    )
+
+
+def next_statuses(
+    version: Version, before: Sequence[RegionStatus], touched: Sequence[str]
+) -> list[RegionStatus]:
+    """Answer the regions after a change of what is wanted: the usable ones stay usable.
+
+    A region that is wanted no more cannot be used from now on.
+    """
+    known = {one.location: one for one in before}
+    wanted = {one.location for one in version.target_regions}
+    after: list[RegionStatus] = []
+    for position, target in enumerate(version.target_regions):
+        count = version.count_in(target)
+        one = known.get(target.location)
+        if one is None:
+            after.append(RegionStatus(target.location, position, count, version.generation))
+            continue
+        since = version.generation if target.location in touched else one.wanted_since
+        state = RegionState.PENDING if one.removing else one.state
+        after.append(replace(one, position=position, wanted=count, wanted_since=since, state=state))
+    for one in before:
+        if one.location not in wanted:
+            going = replace(one, position=None, usable=False, state=RegionState.REMOVING)
+            since = version.generation if not one.removing else one.wanted_since
+            after.append(replace(going, wanted=0, wanted_since=since))
+    return after
+
+
+def _spellings(change: Change) -> list[str]:
+    match change:
+        case Add():
+            return [one.location for one in change.regions]
+        case Remove():
+            return list(change.locations)
+        case SetCounts():
+            return [location for location, _ in change.regional]
+
+
+def _place(
+    change: Change, known: Known, regions: Regions, violations: Violations
+) -> list[Placement]:
+    """Answer the regions that a change names, noting those that are unknown or repeated."""
+    match change:
+        case Add():
+            return place(change.regions, known, _TARGETS, violations, known=regions.known())
+        case SetCounts():
+            sent = [TargetRegion(location, count) for location, count in change.regional]
+            return place(sent, known, _COUNTS, violations, known=regions.known())
+        case Remove():
+            return _place_locations(change.locations, known, violations, regions=regions)
+
+
+def _place_locations(
+    locations: Sequence[str], known: Known, violations: Violations, *, regions: Regions
+) -> list[Placement]:
+    found: list[Placement] = []
+    seen: set[str] = set()
+    for index, text in enumerate(locations):
+        path = f"{_LOCATIONS}[{index}]"
+        region = known.get(text)
+        if region is None:
+            if text:
+                note_unknown(violations, path, text, known=regions.known())
+        elif region.id in seen:
+            violations.add(
+                path,
+                f"'{text}' is named twice",
+                reason=reasons.REGION_REPEATED,
+                metadata={"location": text},
+            )
+        else:
+            seen.add(region.id)
+            found.append(Placement(TargetRegion(region.id), region, path))
+    return found
+
+
+def _plan(
+    version: Version, change: Change, placed: Sequence[Placement], violations: Violations
+) -> Planned:
+    named = tuple(one.target.location for one in placed)
+    match change:
+        case Add():
+            return Planned(_added(version, placed, violations), named)
+        case Remove():
+            return Planned(_removed(version, placed, violations), named)
+        case SetCounts():
+            return Planned(_counted(version, change, placed, violations), named)
+
+
+def _added(version: Version, placed: Sequence[Placement], violations: Violations) -> Version:
+    if version.mode is ReplicationMode.SHALLOW:
+        _refuse(violations, reasons.VERSION_SHALLOW, version.name, {"resource": version.name})
+    present = {one.location: one for one in version.target_regions}
+    new: list[TargetRegion] = []
+    for one in placed:
+        target = one.target
+        existing = present.get(target.location)
+        if existing is None:
+            new.append(target)
+        elif not _same(version, existing, target):
+            _refuse(
+                violations,
+                reasons.REGION_TARGETED_OTHERWISE,
+                one.path,
+                {"location": target.location},
+            )
+    return replace(version, target_regions=(*version.target_regions, *new))
+
+
+def _removed(version: Version, placed: Sequence[Placement], violations: Violations) -> Version:
+    going = {one.target.location for one in placed}
+    present = {one.location for one in version.target_regions}
+    guard = version.safety.allow_deletion_of_replicated_locations if version.safety else None
+    if version.location in going:
+        _refuse(
+            violations,
+            reasons.HOME_REGION_REQUIRED,
+            version.location,
+            {"location": version.location},
+        )
+    if guard is False and going & present:
+        _refuse(
+            violations,
+            reasons.REGION_REMOVAL_FORBIDDEN,
+            version.name,
+            {"locations": ",".join(sorted(going & present))},
+        )
+    kept = tuple(one for one in version.target_regions if one.location not in going)
+    return replace(version, target_regions=kept)
+
+
+def _counted(
+    version: Version, change: SetCounts, placed: Sequence[Placement], violations: Violations
+) -> Version:
+    if version.mode is ReplicationMode.SHALLOW:
+        _refuse(violations, reasons.VERSION_SHALLOW, version.name, {"resource": version.name})
+    counts = {one.target.location: one.target.replica_count for one in placed}
+    present = {one.location for one in version.target_regions}
+    for one in placed:
+        if one.target.location not in present:
+            _refuse(
+                violations,
+                reasons.REGION_NOT_TARGETED,
+                one.path,
+                {"location": one.target.location},
+            )
+    return replace(
+        version,
+        replica_count=version.replica_count if change.common is None else change.common,
+        target_regions=tuple(
+            replace(one, replica_count=counts[one.location]) if one.location in counts else one
+            for one in version.target_regions
+        ),
+    )
+
+
+def _touched(before: Version, after: Version) -> tuple[str, ...]:
+    """Answer the regions of which something that is copied is wanted otherwise."""
+    old = {
+        one.location: (before.count_in(one), before.storage_in(one))
+        for one in before.target_regions
+    }
+    new = {
+        one.location: (after.count_in(one), after.storage_in(one)) for one in after.target_regions
+    }
+    return tuple(
+        location
+        for location in dict.fromkeys((*new, *old))
+        if old.get(location) != new.get(location)
+    )
+
+
+def _weighed(
+    tx: Tx, version: Version, touched: Sequence[str], placed: Sequence[Placement]
+) -> list[Placement]:
+    """Answer the regions whose capacity is asked: those touched, with their paths if named."""
+    paths = {one.target.location: one.path for one in placed}
+    regions = tx.regions.of(touched)
+    return [
+        Placement(one, regions[one.location], paths.get(one.location, f"regions/{one.location}"))
+        for one in version.target_regions
+        if one.location in touched and one.location in regions
+    ]
+
+
+def _same(version: Version, existing: TargetRegion, sent: TargetRegion) -> bool:
+    return (
+        version.count_in(existing) == version.count_in(sent)
+        and version.storage_in(existing) == version.storage_in(sent)
+        and version.excluded_in(existing) == version.excluded_in(sent)
+        and set(existing.additional) == set(sent.additional)
+    )
+
+
+_SENTENCES: Final = {
+    reasons.VERSION_SHALLOW: "a shallow version has its own region alone; promote it first",
+    reasons.REGION_TARGETED_OTHERWISE: "the version has the region already, otherwise",
+    reasons.HOME_REGION_REQUIRED: "the home region cannot be removed",
+    reasons.REGION_REMOVAL_FORBIDDEN: "the deletion guard forbids to remove regions",
+    reasons.REGION_NOT_TARGETED: "the version does not have the region",
+}
+
+
+def _refuse(violations: Violations, reason: str, subject: str, metadata: Mapping[str, str]) -> None:
+    violations.precondition(reason, subject, _SENTENCES[reason], reason=reason, metadata=metadata)

@@ -1,0 +1,80 @@
+"""What the outbox brings about: replicas of versions, and the end of resources."""
+
+import json
+import logging
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Protocol
+
+from services.catalog.domain.desired import DELETE_VERSION, ENSURE_REPLICAS, Desired
+from services.catalog.domain.region_status import Cause
+from services.catalog.ports import Scopes, Transact
+from services.catalog.usecases import deletes, region_events, version_delete
+from services.kernel.db.outbox import Handler, OutboxMessage
+
+_LOG = logging.getLogger(__name__)
+
+
+class Replicas(Protocol):
+    """Brings about what is wanted of a version."""
+
+    def __call__(self, desired: Desired) -> Cause | None:
+        """Answer why it is refused for good, None where it is accepted.
+
+        Raises:
+            StoaError: another attempt may succeed.
+        """
+
+
+class Reader(Protocol):
+    """Reads the payload of a message."""
+
+    def __call__(self, payload: Any) -> Desired:
+        """Answer the desired state."""
+
+
+def handlers(
+    transact: Transact,
+    *,
+    replicas: Replicas,
+    scopes: Scopes,
+    read: Callable[[Any], Desired],
+) -> Mapping[str, Handler]:
+    """Answer the handlers of the messages about versions and what holds them, by their kinds."""
+    versions: Final = _Versions(transact, replicas, scopes)
+
+    def delete_resource(message: OutboxMessage) -> None:
+        payload = json.loads(message.payload)
+        scopes.tombstone(payload["name"], payload["uid"])
+        transact(lambda tx: deletes.finish(tx, payload))
+
+    return {
+        ENSURE_REPLICAS: lambda message: versions.ensure(read(json.loads(message.payload))),
+        DELETE_VERSION: lambda message: versions.delete(read(json.loads(message.payload))),
+        deletes.DELETE_RESOURCE: delete_resource,
+    }
+
+
+class _Versions:
+    def __init__(self, transact: Transact, replicas: Replicas, scopes: Scopes) -> None:
+        self._transact: Final = transact
+        self._replicas: Final = replicas
+        self._scopes: Final = scopes
+
+    def ensure(self, desired: Desired) -> None:
+        """Ask for the replicas of a generation, unless a newer one is wanted by now."""
+        version = self._transact(lambda tx: tx.versions.by_uid(desired.uid))
+        if version is None or version.generation != desired.generation or version.deleting:
+            return
+        cause = self._replicas(desired)
+        if cause is None:
+            return
+        _LOG.warning("%s is refused: %s", desired.name, cause.message)
+        self._transact(lambda tx: region_events.fail(tx, desired.uid, desired.generation, cause))
+
+    def delete(self, desired: Desired) -> None:
+        """End a version: no region answers for it, nothing is granted on it, its name is free."""
+        cause = self._replicas(desired)
+        if cause is not None:
+            raise RuntimeError(f"{desired.name} cannot be withdrawn: {cause.message}")
+        self._scopes.tombstone(desired.name, desired.uid)
+        self._transact(lambda tx: version_delete.finish(tx, desired.uid))
