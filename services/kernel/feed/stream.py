@@ -178,6 +178,8 @@ class FeedTail:
             try:
                 if last is None:
                     last = self._log.head().position
+                    # Who came first may have read the log before an entry that this passes over.
+                    self._loop.call_soon_threadsafe(self._send_back)
                 last, seen = self._look(last, seen)
                 if time.monotonic() - beat >= self._heartbeat_every:
                     beat = time.monotonic()
@@ -203,6 +205,12 @@ class FeedTail:
     def _broadcast(self, messages: Sequence[tuple[int, bytes]]) -> None:
         for subscriber in self._subscribers:
             subscriber.push(messages, self._queued)
+
+    def _send_back(self) -> None:
+        """Have every stream read the log once more, from where it is."""
+        for subscriber in self._subscribers:
+            subscriber.behind = True
+            subscriber.ready.set()
 
     def _beat(self, heartbeat: bytes) -> None:
         for subscriber in self._subscribers:

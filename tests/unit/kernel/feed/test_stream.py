@@ -1,6 +1,7 @@
 """Streams of a feed get every entry once, in order, however far behind they are."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -229,5 +230,28 @@ def test_a_closed_stream_is_forgotten(log: Entries) -> None:
         assert tail.streams == 1
         await stream.aclose()  # type: ignore[attr-defined]
         assert tail.streams == 0
+
+    run(log, scenario)
+
+
+def test_an_entry_between_a_streams_first_read_and_the_first_look_is_not_lost(log: Entries) -> None:
+    """The tail begins at the head that it finds, which the stream may not have seen."""
+    log.append(b"a")
+    plain = log.head
+
+    def head() -> FeedHead:
+        # The tail looks once the stream has read "a", and nothing after it.
+        while log.reads < 2:
+            time.sleep(0.001)
+        if plain().position == 1:
+            log.append(b"b")
+        return plain()
+
+    log.head = head  # type: ignore[method-assign]
+
+    async def scenario(tail: FeedTail) -> None:
+        stream = tail.watch(0)
+        assert await take(stream, 2) == [b"1:a", b"2:b"]
+        await stream.aclose()
 
     run(log, scenario)
