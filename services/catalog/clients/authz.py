@@ -4,16 +4,15 @@ import uuid
 from typing import Final
 
 import grpc
-from stoa.authz.v1 import scope_service_pb2, scope_service_pb2_grpc
+from stoa.authz.v1 import scope_service_pb2, scope_service_pb2_grpc, sharing_service_pb2
 
 from services.kernel.rpc.remote import translated
 
 SERVICE: Final = "authz"
-SERVICES: Final = (
-    "stoa.authz.v1.ScopeService",
-    "stoa.authz.v1.SharingService",
-    "stoa.authz.v1.AuthorizationService",
-    "stoa.authz.v1.AuditService",
+# By their descriptors: a service is known by its name once its module is imported.
+SERVICES: Final[tuple[str, ...]] = (
+    scope_service_pb2.DESCRIPTOR.services_by_name["ScopeService"].full_name,
+    sharing_service_pb2.DESCRIPTOR.services_by_name["SharingService"].full_name,
 )
 
 
