@@ -156,6 +156,8 @@ def _create_or_find(request: requests.CreateBlobRequest) -> pb.Blob:
             todo="Choose another --name, or delete it: stoa blob delete",
             code=ExitCode.CONFLICT,
         )
-    if found.committed_bytes:
+    if found.state == pb.Blob.STATE_COMMITTED:
+        note("It is there already, and is compared with the file.")
+    elif found.committed_bytes:
         note(f"Going on at {human_bytes(found.committed_bytes)}.")
     return found
