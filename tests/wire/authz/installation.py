@@ -7,9 +7,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
+import pytest
 from google.rpc import error_details_pb2, status_pb2
 from stoa.authz.v1 import (
     audit_service_pb2_grpc,
@@ -62,20 +63,29 @@ class Stubs:
         self.feed = policy_feed_service_pb2_grpc.PolicyFeedServiceStub(channel)
 
 
+class _Details(NamedTuple):
+    method: str
+    timeout: float | None
+    metadata: tuple[tuple[str, str | bytes], ...] | None
+    credentials: Any
+    wait_for_ready: bool | None
+    compression: Any
+
+
 class _Bearer(grpc.UnaryUnaryClientInterceptor):
     def __init__(self, token: str) -> None:
         self._header = ("authorization", f"Bearer {token}")
 
     def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
-        class Details(grpc.ClientCallDetails):
-            method = details.method
-            timeout = details.timeout
-            metadata = [*(details.metadata or ()), self._header]
-            credentials = details.credentials
-            wait_for_ready = details.wait_for_ready
-            compression = details.compression
-
-        return continuation(Details(), request)
+        sent = _Details(
+            details.method,
+            details.timeout,
+            (*(details.metadata or ()), self._header),
+            details.credentials,
+            details.wait_for_ready,
+            details.compression,
+        )
+        return continuation(sent, request)
 
 
 class Installation:
@@ -249,15 +259,13 @@ class World:
 def refused(code: grpc.StatusCode, reason: str = "") -> Iterator["Refusal"]:
     """Expect an error; what it says is in the value once the block has ended."""
     found = Refusal()
-    try:
+    with pytest.raises(grpc.RpcError) as raised:
         yield found
-    except grpc.RpcError as error:
-        assert error.code() is code, (error.code(), error.details())
-        found.read(error)
-        assert not reason or found.info.reason == reason, found.info
-        assert found.info.domain == "authz.stoa.dev"
-    else:
-        raise AssertionError(f"not refused with {code}")
+    error: Any = raised.value
+    assert error.code() is code, (error.code(), error.details())
+    found.read(error)
+    assert not reason or found.info.reason == reason, found.info
+    assert found.info.domain == "authz.stoa.dev"
 
 
 class Refusal:
@@ -271,9 +279,10 @@ class Refusal:
         trailing = dict(error.trailing_metadata())
         status = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
         for detail in status.details:
-            if detail.Is(error_details_pb2.ErrorInfo.DESCRIPTOR):
+            kind = detail.TypeName()
+            if kind == "google.rpc.ErrorInfo":
                 detail.Unpack(self.info)
-            if detail.Is(error_details_pb2.BadRequest.DESCRIPTOR):
+            if kind == "google.rpc.BadRequest":
                 bad = error_details_pb2.BadRequest()
                 detail.Unpack(bad)
                 self.fields = [one.field for one in bad.field_violations]

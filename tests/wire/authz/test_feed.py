@@ -2,6 +2,7 @@ import itertools
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import grpc
 from stoa.authz.v1 import policy_feed_service_pb2 as pb
@@ -18,7 +19,7 @@ def transactions(watch) -> Iterator[pb.Transaction]:
     return (one.transaction for one in watch if one.WhichOneof("event") == "transaction")
 
 
-def snapshot(feed) -> tuple[list, pb.SnapshotEnd]:
+def snapshot(feed) -> tuple[list[Any], pb.SnapshotEnd]:
     *chunks, last = feed.Snapshot(pb.SnapshotRequest())
     assert last.WhichOneof("content") == "end"
     changes = [change for one in chunks for change in one.chunk.changes]
@@ -94,7 +95,7 @@ def test_two_writers_never_share_a_revision(authz, world):
         _, call = world.owner.assignments.CreateRoleAssignment.with_call(
             world.assignment(user, "Reader", subscription)
         )
-        return dict(call.trailing_metadata())["x-consistency-token"]
+        return str(dict(call.trailing_metadata())["x-consistency-token"])
 
     with ThreadPoolExecutor(8) as pool:
         tokens = set(pool.map(assign, users))

@@ -12,7 +12,7 @@ Code = grpc.StatusCode
 
 def allowed(stubs, scope, action=READ) -> bool:
     request = check_pb2.CheckRequest(action=action, resource=scope)
-    return stubs.questions.Check(request).decision.allowed
+    return bool(stubs.questions.Check(request).decision.allowed)
 
 
 def test_a_role_holds_at_its_scope_and_below_from_the_answer_on(world):
@@ -80,11 +80,11 @@ def test_a_request_id_that_comes_again_gets_the_first_reply(world):
 
 
 def test_an_id_is_taken_once(world):
-    id = str(uuid.uuid4())
+    chosen = str(uuid.uuid4())
     subscription = world.subscription()
-    world.assign(world.user(), "Reader", subscription, role_assignment_id=id)
+    world.assign(world.user(), "Reader", subscription, role_assignment_id=chosen)
     with refused(Code.ALREADY_EXISTS, "RESOURCE_EXISTS"):
-        world.assign(world.user(), "Reader", subscription, role_assignment_id=id)
+        world.assign(world.user(), "Reader", subscription, role_assignment_id=chosen)
 
 
 def test_what_an_assignment_names_must_be_there(world):
@@ -166,7 +166,7 @@ def test_a_list_shows_what_is_at_above_and_below(world):
     at = world.assign(user, "Reader", subscription).name
     below = world.assign(user, "Reader", f"{subscription}/resourceGroups/rg").name
 
-    def listed(relation: int) -> set[str]:
+    def listed(relation) -> set[str]:
         request = pb.ListRoleAssignmentsRequest(parent=subscription, relation=relation)
         found = world.owner.assignments.ListRoleAssignments(request).role_assignments
         return {one.name for one in found}

@@ -77,7 +77,7 @@ def reason_for_view(world, view_of: str, consumer: str) -> str:
     )
     decision = world.called(user).questions.Check(request).decision
     name = decision_pb2.DecisionReason.Name(decision.reason)
-    assert decision.allowed == (name not in {"DECISION_REASON_NOT_SHARED"})
+    assert decision.allowed == (name != "DECISION_REASON_NOT_SHARED")
     return name.removeprefix("DECISION_REASON_")
 
 
