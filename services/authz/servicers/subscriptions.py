@@ -14,8 +14,9 @@ from services.authz.usecases import directory
 from services.authz.usecases.directory import NewSubscription
 from services.authz.usecases.holding import Holdings
 from services.authz.usecases.listing import ListSpec, page_of
-from services.kernel.errors import PermissionDenied
+from services.kernel.errors import NotFound, PermissionDenied
 from services.kernel.filter import Kind
+from services.kernel.names import ROOT, key
 from services.kernel.rpc.access import Access
 from services.kernel.rpc.call import Call
 
@@ -65,13 +66,11 @@ class Subscriptions(DirectoryPart):
     def GetSubscription(self, request: pb.GetSubscriptionRequest, call: Call) -> pb.Subscription:
         call.violations.raise_if_any()
         name = scope_of(call)
-        record = self._context.store.read(lambda facts: facts.subscription(name.lower()))
+        record = self._context.store.read(lambda facts: facts.subscription(key(name)))
+        if record is None and call.access.allowed(_READ, ROOT):
+            # Who may read all of them may know that it is not there.
+            raise NotFound.of("stoa.dev/Subscription", name)
         if record is None or not self._sees(call, record):
-            # Who may read the whole tree may know that it is not there.
-            if record is None and call.access.allowed(_READ, "/"):
-                return convert.subscription(
-                    self._context.store.read(lambda facts: directory.get_subscription(facts, name))
-                )
             raise PermissionDenied.of(_READ, name)
         return convert.subscription(record)
 

@@ -5,7 +5,7 @@ from typing import Protocol
 
 from services.authz.domain.records import subscription_of
 from services.kernel.errors import QuotaViolation, ResourceExhausted
-from services.kernel.names import ROOT
+from services.kernel.names import key
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,10 @@ def refuse_at_limit(scope: str, limit: ScopeLimit, count: Count, *, reason: str,
         ResourceExhausted: with `reason`.
     """
     subscription = subscription_of(scope)
-    where = subscription or scope.lower()
+    where = subscription or key(scope)
     most = limit.subscription if subscription else limit.above
     if count(where, below=subscription is not None) >= most:
-        raise exhausted(where if where != ROOT else "/", most, reason=reason, what=what)
+        raise exhausted(where, most, reason=reason, what=what)
 
 
 def exhausted(
