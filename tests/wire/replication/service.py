@@ -100,8 +100,8 @@ class _Bearer(grpc.UnaryUnaryClientInterceptor, grpc.UnaryStreamClientIntercepto
             request,
         )
 
-    intercept_unary_unary = _call
-    intercept_unary_stream = _call
+    intercept_unary_unary: Any = _call
+    intercept_unary_stream: Any = _call
 
 
 class Service:

@@ -33,9 +33,9 @@ def some_bytes(size: int, seed: int = 1) -> bytes:
 
 
 def ended(world: World, name: str) -> pb.Replication:
-    return eventually(
-        lambda: found if (found := world.get(name)).HasField("end_time") else None, f"{name} ends"
-    )
+    eventually(lambda: world.get(name).HasField("end_time"), f"{name} ends")
+    found: pb.Replication = world.get(name)
+    return found
 
 
 def test_a_version_is_replicated_and_its_watcher_sees_it_whole(working: Service, world: World):
