@@ -1,0 +1,17 @@
+"""The installations that the system tests run against."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.system.installation import Installation, installed
+from tests.system.publishing import make_regions
+
+
+@pytest.fixture(scope="session")
+def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
+    """An installation with three regions, for tests that break nothing; it exports its spans."""
+    folder = tmp_path_factory.mktemp("stoa")
+    with installed(folder, STOA_TELEMETRY_FILE=str(folder / "spans.jsonl")) as found:
+        make_regions(found)
+        yield found

@@ -1,0 +1,135 @@
+"""Clients that know nothing of Stoa but what reflection tells, and the examples."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.system.disks import noise, sparse
+from tests.system.installation import Installation
+from tests.system.publishing import Shop, make_image, make_shop, publish
+
+pytestmark = pytest.mark.timeout(240)
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def shop(installation: Installation) -> Shop:
+    return make_shop(installation.client())
+
+
+@pytest.fixture(scope="module")
+def image(shop: Shop) -> str:
+    return make_image(shop.owner, shop.group, sparse(16, 2, 61), noise(1, 62))
+
+
+@pytest.fixture(scope="module")
+def version(shop: Shop, image: str) -> str:
+    return publish(shop, image, {"eastus": 2, "westus": 1}).name
+
+
+def run(installation: Installation, *command: str) -> str:
+    """Run a program as a user of the installation would, and answer what it printed."""
+    view = installation.view
+    environ = {
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "HOME": str(installation.layout.data),
+        "PYTHONPATH": str(ROOT / "gen"),
+        "STOA_HOME": str(installation.layout.data),
+        "STOA_CATALOG_ENDPOINT": view.endpoints["catalog"],
+        "STOA_REPLICATION_ENDPOINT": view.endpoints["replication"],
+    }
+    done = subprocess.run(
+        command, capture_output=True, check=False, env=environ, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def parts(output: str) -> list[str]:
+    """What stands behind each heading of a session."""
+    return [
+        one.partition("\n")[2].strip() for one in re.split(r"^# ", output, flags=re.MULTILINE)[1:]
+    ]
+
+
+def documents(text: str) -> list[dict[str, object]]:
+    """The JSON documents that stand one after the other."""
+    decoder = json.JSONDecoder()
+    found = []
+    while text := text.strip():
+        document, end = decoder.raw_decode(text)
+        found.append(document)
+        text = text[end:]
+    return found
+
+
+def check_watched(text: str) -> None:
+    events = documents(text)
+    assert "snapshot" in events[0]
+    assert events[-1]["end"]["state"] == "STATE_COMPLETED"  # type: ignore[index]
+
+
+@pytest.mark.needs_tool("grpcurl")
+def test_the_grpcurl_session_works_as_printed(
+    installation: Installation, version: str, needs_tool: Callable[[str], str]
+) -> None:
+    output = run(installation, str(ROOT / "examples" / "grpcurl_session.sh"), version)
+    services, described, found, watched, refused = parts(output)
+
+    assert "stoa.catalog.v1.ImageVersionService" in services.splitlines()
+    assert "grpc.health.v1.Health" in services.splitlines()
+    assert "rpc CreateImageVersion" in described
+    assert "google.longrunning.Operation" in described
+    (document,) = documents(found)
+    assert document["name"] == version
+    status = document["replicationStatus"]
+    assert status["aggregatedState"] == "AGGREGATED_REPLICATION_STATE_COMPLETED"  # type: ignore[index]
+    check_watched(watched)
+    assert "Code: InvalidArgument" in refused
+    assert '"@type": "type.googleapis.com/google.rpc.ErrorInfo"' in refused
+    assert '"domain": "catalog.stoa.dev"' in refused
+    assert '"@type": "type.googleapis.com/google.rpc.BadRequest"' in refused
+
+
+@pytest.mark.needs_tool("buf")
+def test_the_buf_curl_session_works_as_printed(installation: Installation, version: str) -> None:
+    output = run(installation, str(ROOT / "examples" / "buf_curl_session.sh"), version)
+    services, methods, found, watched, refused = parts(output)
+
+    assert "stoa.catalog.v1.ImageVersionService" in services.splitlines()
+    assert "stoa.catalog.v1.ImageVersionService/CreateImageVersion" in methods.splitlines()
+    (document,) = documents(found)
+    assert document["name"] == version
+    check_watched(watched)
+    error = documents(refused.rpartition("exit code")[0])[0]
+    assert error["code"] == "invalid_argument"
+    kinds = {detail["type"] for detail in error["details"]}  # type: ignore[attr-defined]
+    assert {"google.rpc.ErrorInfo", "google.rpc.BadRequest"} <= kinds
+    info = next(
+        detail["debug"]
+        for detail in error["details"]  # type: ignore[attr-defined]
+        if detail["type"] == "google.rpc.ErrorInfo"
+    )
+    assert info["domain"] == "catalog.stoa.dev"
+
+
+def test_the_example_in_python_publishes_and_watches(
+    installation: Installation, shop: Shop, image: str
+) -> None:
+    output = run(
+        installation,
+        *(sys.executable, str(ROOT / "examples" / "publish_and_watch.py")),
+        *("--definition", shop.definition, "--image", image, "--version", "3.0.0"),
+        *("--home", "eastus", "--regions", "eastus", "eastus2", "westus"),
+    )
+    lines = output.splitlines()
+    for region in ("eastus", "eastus2", "westus"):
+        assert any(line.split()[-2:] == [region, "COMPLETED"] for line in lines), output
+    assert lines[-1] == f"published {shop.definition}/versions/3.0.0"
