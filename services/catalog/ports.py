@@ -7,6 +7,7 @@ may run more than once and has no effect outside of the transaction. It collects
 copy of the context's (`context.violations.copy()`), and raises them once.
 """
 
+import enum
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,7 +22,7 @@ from services.catalog.domain.region import Region
 from services.catalog.domain.region_status import RegionStatus
 from services.catalog.domain.resource import Resource
 from services.catalog.domain.resource_group import ResourceGroup
-from services.catalog.domain.version import Version, VersionState, WaitMode
+from services.catalog.domain.version import Number, Version, VersionState, WaitMode
 from services.kernel.clock import Clock
 from services.kernel.filter import Comparison, Order
 from services.kernel.names import Name
@@ -528,8 +529,79 @@ class DefinitionReader(Reader, Protocol):
         """Answer the name of the definition that has this publisher, offer and SKU."""
 
 
+class ViewId(enum.Enum):
+    """Which of its ids a gallery is known by in a kind of view."""
+
+    SHARED = "shared_id"
+    PUBLIC = "public_name"
+
+
+@dataclass(frozen=True, slots=True)
+class ViewQuery:
+    """What is looked for in the galleries that a consumer sees.
+
+    `galleries` are their uids, `across` whether rows are ordered by gallery too; `location` is
+    empty for every region, `image` the key of an id or empty for every image, `number` that of
+    one version. `order` names fields of the view; `after` is the position of the last row of
+    the page before. Positions hold nothing private.
+    """
+
+    id: ViewId
+    galleries: Sequence[str]
+    location: str
+    limit: int
+    image: str = ""
+    number: Number | None = None
+    across: bool = False
+    with_deleted: bool = False
+    order: Sequence[Order] = ()
+    after: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionView:
+    """A definition that can be used in a region, and the gallery that it is in."""
+
+    gallery: Gallery
+    definition: Definition
+    location: str
+    policy_revision: int
+    position: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """A version that can be used in a region, and what it is in."""
+
+    gallery: Gallery
+    definition: Definition
+    version: Version
+    location: str
+    policy_revision: int
+    position: tuple[Any, ...]
+
+
+class Views(Protocol):
+    """What can be used in regions, for those who see more than they own."""
+
+    def galleries(
+        self, uids: Sequence[str], location: str
+    ) -> Sequence[tuple[Gallery, Sequence[str]]]:
+        """Answer galleries of which something can be used, with the regions where it can."""
+
+    def definitions(self, query: ViewQuery) -> Sequence[DefinitionView]:
+        """Answer at most `query.limit` definitions."""
+
+    def versions(self, query: ViewQuery) -> Sequence[VersionView]:
+        """Answer at most `query.limit` versions."""
+
+
 class Readers(Protocol):
     """The readers."""
+
+    @property
+    def views(self) -> Views:
+        """What others have opened."""
 
     @property
     def groups(self) -> Reader:

@@ -25,11 +25,7 @@ def encode(definition: Definition) -> pb.ImageDefinition:
     message = pb.ImageDefinition(
         os_type=OS_TYPES.number(definition.os_type),
         os_state=OS_STATES.number(definition.os_state),
-        identifier=pb.ImageIdentifier(
-            publisher=definition.identifier.publisher,
-            offer=definition.identifier.offer,
-            sku=definition.identifier.sku,
-        ),
+        identifier=encode_identifier(definition.identifier),
         hyper_v_generation=GENERATIONS.number(definition.hyper_v_generation),
         architecture=ARCHITECTURES.number(definition.architecture),
         description=definition.description,
@@ -50,6 +46,13 @@ def encode(definition: Definition) -> pb.ImageDefinition:
     if definition.purchase_plan is not None:
         message.purchase_plan.CopyFrom(encode_plan(definition.purchase_plan))
     return message
+
+
+def encode_identifier(identifier: Identifier) -> pb.ImageIdentifier:
+    """Answer publisher, offer and SKU as the contract has them."""
+    return pb.ImageIdentifier(
+        publisher=identifier.publisher, offer=identifier.offer, sku=identifier.sku
+    )
 
 
 def encode_feature(feature: Feature) -> pb.ImageFeature:

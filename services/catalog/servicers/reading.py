@@ -54,7 +54,7 @@ def get(
     stored = reader.get(name.key, view)
     if stored is None:
         raise NotFound.of(resource_type, name.text)
-    _judge_anew(dependencies, call, stored, name.text)
+    judge_anew(dependencies, call, stored, name.text)
     return stored.body
 
 
@@ -120,7 +120,7 @@ def page(
     else:
         shown, more = _fitting(rows, size)
         for row in shown[:1]:
-            _judge_anew(dependencies, call, row, parent.text)
+            judge_anew(dependencies, call, row, parent.text)
     token = ""
     if more is not None:
         token = dependencies.page_tokens.encode(more.position, binding)
@@ -153,7 +153,7 @@ def _visible(
     return shown, rows[-1] if len(rows) == full else None
 
 
-def _judge_anew(dependencies: Dependencies, call: Call, stored: Stored, scope: str) -> None:
+def judge_anew(dependencies: Dependencies, call: Call, stored: Stored, scope: str) -> None:
     """Judge a row that was written under a newer policy than the call's by that policy.
 
     Otherwise what was published after an access was taken away could still be read by it

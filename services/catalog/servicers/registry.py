@@ -4,11 +4,13 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from services.catalog.servicers.community_galleries import CommunityGalleryServicer
 from services.catalog.servicers.definitions import ImageDefinitionServicer
 from services.catalog.servicers.dependencies import Dependencies
 from services.catalog.servicers.galleries import GalleryServicer
 from services.catalog.servicers.managed_images import ManagedImageServicer
 from services.catalog.servicers.resource_groups import ResourceGroupServicer
+from services.catalog.servicers.shared_galleries import SharedGalleryServicer
 from services.catalog.servicers.versions import ImageVersionServicer
 from services.kernel.rpc.servicers import operations
 
@@ -30,5 +32,7 @@ FACTORIES: Final[Mapping[str, Callable[[Dependencies], object]]] = MappingProxyT
         "stoa.catalog.v1.ImageDefinitionService": ImageDefinitionServicer,
         "stoa.catalog.v1.ImageVersionService": ImageVersionServicer,
         "stoa.catalog.v1.ManagedImageService": ManagedImageServicer,
+        "stoa.catalog.v1.SharedGalleryService": SharedGalleryServicer,
+        "stoa.catalog.v1.CommunityGalleryService": CommunityGalleryServicer,
     }
 )

@@ -19,6 +19,7 @@ from services.catalog.store.tables import (
     image_versions,
     version_regions,
 )
+from services.catalog.store.views import ViewReader
 from services.kernel.db.engine import Database
 from services.kernel.db.listing import compare
 from services.kernel.filter import Comparison, Op
@@ -270,6 +271,7 @@ class StoreReaders:
     definitions: DefinitionReader
     versions: VersionReader
     managed_images: TableReader
+    views: ViewReader
 
     @staticmethod
     def of(db: Database) -> "StoreReaders":
@@ -280,4 +282,5 @@ class StoreReaders:
             DefinitionReader(db),
             VersionReader(db),
             TableReader(db, MANAGED_IMAGES),
+            ViewReader(db),
         )

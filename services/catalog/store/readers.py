@@ -37,7 +37,7 @@ Columns = Mapping[str, ColumnElement[Any]]
 
 _NAME: Final = "name"
 # Rows without a value come last, in either direction of reading the table.
-_NEVER: Final = datetime.max.replace(microsecond=0, tzinfo=UTC)
+NEVER: Final = datetime.max.replace(microsecond=0, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +103,7 @@ class TableReader:
                 row[0],
                 self.body(row, query.view),
                 row[1],
-                tuple(_stored(value) for value in row[-width:]),
+                tuple(stored(value) for value in row[-width:]),
             )
             for row in rows
         ]
@@ -145,7 +145,7 @@ class TableReader:
                 *(not_(at_or_below(spec.table.c.key, one)) for one in query.visible.denied),
             )
         if query.after is not None:
-            values = [_restored(c, v) for c, v in zip(columns, query.after, strict=True)]
+            values = [restored(c, v) for c, v in zip(columns, query.after, strict=True)]
             statement = statement.where(after(columns, values, descending=descending))
         return statement.limit(bindparam("n"))
 
@@ -225,14 +225,16 @@ def _located(table: Table, one: Comparison) -> ColumnElement[bool]:
 
 
 def _never(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    return literal(_NEVER, column.type)
+    return literal(NEVER, column.type)
 
 
-def _stored(value: Any) -> Any:
+def stored(value: Any) -> Any:
+    """Answer a value of an order as a page token holds it."""
     return to_microseconds(value) if isinstance(value, datetime) else value
 
 
-def _restored(column: ColumnElement[Any], value: Any) -> Any:
+def restored(column: ColumnElement[Any], value: Any) -> Any:
+    """Answer a value of a page token as a column is compared with it."""
     return from_microseconds(value) if isinstance(column.type, UtcTime) else value
 
 

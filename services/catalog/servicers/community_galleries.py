@@ -1,0 +1,64 @@
+"""`CommunityGalleryService`."""
+
+from typing import Final
+
+from stoa.catalog.v1 import community_gallery_pb2 as views_pb
+from stoa.catalog.v1 import community_gallery_service_pb2 as pb
+
+from services.catalog.convert.views import ViewType
+from services.catalog.servicers.dependencies import Dependencies
+from services.catalog.servicers.views import Views
+from services.kernel.rpc.call import Call
+
+
+class CommunityGalleryServicer:
+    """Galleries that are open to everyone with a subscription."""
+
+    def __init__(self, dependencies: Dependencies) -> None:
+        self._views: Final = Views(dependencies, ViewType.COMMUNITY)
+
+    def GetCommunityGallery(
+        self, request: pb.GetCommunityGalleryRequest, call: Call
+    ) -> views_pb.CommunityGallery:
+        found: views_pb.CommunityGallery = self._views.gallery(call)
+        return found
+
+    def ListCommunityGalleries(
+        self, request: pb.ListCommunityGalleriesRequest, call: Call
+    ) -> pb.ListCommunityGalleriesResponse:
+        shown, token = self._views.galleries(request, call, None)
+        return pb.ListCommunityGalleriesResponse(community_galleries=shown, next_page_token=token)
+
+    def SearchCommunityGalleries(
+        self, request: pb.SearchCommunityGalleriesRequest, call: Call
+    ) -> pb.SearchCommunityGalleriesResponse:
+        shown, token = self._views.search(request, call)
+        return pb.SearchCommunityGalleriesResponse(matches=shown, next_page_token=token)
+
+    def GetCommunityGalleryImage(
+        self, request: pb.GetCommunityGalleryImageRequest, call: Call
+    ) -> views_pb.CommunityGalleryImage:
+        found: views_pb.CommunityGalleryImage = self._views.image(call)
+        return found
+
+    def ListCommunityGalleryImages(
+        self, request: pb.ListCommunityGalleryImagesRequest, call: Call
+    ) -> pb.ListCommunityGalleryImagesResponse:
+        shown, token = self._views.images(request, call)
+        return pb.ListCommunityGalleryImagesResponse(
+            community_gallery_images=shown, next_page_token=token
+        )
+
+    def GetCommunityGalleryImageVersion(
+        self, request: pb.GetCommunityGalleryImageVersionRequest, call: Call
+    ) -> views_pb.CommunityGalleryImageVersion:
+        found: views_pb.CommunityGalleryImageVersion = self._views.version(call)
+        return found
+
+    def ListCommunityGalleryImageVersions(
+        self, request: pb.ListCommunityGalleryImageVersionsRequest, call: Call
+    ) -> pb.ListCommunityGalleryImageVersionsResponse:
+        shown, token = self._views.versions(request, call)
+        return pb.ListCommunityGalleryImageVersionsResponse(
+            community_gallery_image_versions=shown, next_page_token=token
+        )

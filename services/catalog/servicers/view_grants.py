@@ -1,0 +1,110 @@
+"""Which galleries a consumer's subscription sees, by the policy at the moment of the call."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from services.catalog.convert.views import ViewType
+from services.catalog.domain import names
+from services.catalog.servicers.dependencies import Dependencies
+from services.kernel.errors import InvalidArgument, NotFound, PermissionDenied, Unavailable
+from services.kernel.names import WILDCARD, Name
+from services.kernel.rpc.call import Call
+from services.policy.access import LocalAccess
+from services.policy.index import PolicyIndex
+from services.policy.model import SharingGrant, Subscription
+
+Covers = Callable[[SharingGrant, Subscription], bool]
+
+_TYPES: Final = {
+    ViewType.SHARED: "stoa.dev/SharedGallery",
+    ViewType.COMMUNITY: "stoa.dev/CommunityGallery",
+}
+
+
+class ViewGrants:
+    """The grants behind one kind of view."""
+
+    def __init__(self, dependencies: Dependencies, view: ViewType) -> None:
+        self._d: Final = dependencies
+        self.view: Final = view
+        self._variable: Final = "shared_gallery" if view is ViewType.SHARED else "community_gallery"
+
+    def consumer(self, call: Call, name: Name) -> str:
+        """Answer the subscription that asks, and demand the action there where a name has `-`.
+
+        Raises:
+            InvalidArgument: it is `-`.
+            PermissionDenied: the action is not held.
+        """
+        subscription = name.ids["subscription"]
+        if subscription == WILDCARD:
+            raise InvalidArgument.of("parent", "the subscription that asks must be named")
+        consumer = f"subscriptions/{subscription}"
+        if name.has_wildcard:
+            call.access.require(call.policy.action, consumer)
+        return consumer
+
+    def location(self, name: Name) -> str:
+        """Answer the id of the region of a name, empty for all."""
+        sent = name.ids["location"]
+        if sent == WILDCARD:
+            return ""
+        found = self._d.regions.find([sent])[sent]
+        # A region that is not there has no views: what is asked for in it is not found.
+        return sent if found is None else found.id
+
+    def one(self, call: Call, name: Name) -> SharingGrant:
+        """Answer the grant behind the gallery of a name.
+
+        Raises:
+            NotFound: it does not exist, is not enabled or not shared with the subscription: one
+                answer for all of these.
+        """
+        # The region says nothing about who sees a gallery, and may be `-`.
+        consumer, gallery = names.subscription_of(name.text), name.ids[self._variable]
+        asked = f"{consumer}/locations/all/{self.view.value}/{gallery}"
+        grant = self._index(call, decided=not name.has_wildcard).view_grant(asked)
+        if grant is None:
+            raise self.missing(name)
+        return grant
+
+    def of(self, call: Call, name: Name, covers: Covers | None = None) -> Sequence[SharingGrant]:
+        """Answer the grants that a name means: one, or all that cover the subscription."""
+        if self.names_one(name):
+            return [self.one(call, name)]
+        index = self._index(call, decided=False)
+        consumer = index.directory.subscriptions.get(names.subscription_of(name.key))
+        if consumer is None:
+            raise PermissionDenied.of(call.policy.action, name.text)
+        shared = self.view is ViewType.SHARED
+        found = (
+            index.sharing.shared_with(consumer) if shared else index.sharing.communities(consumer)
+        )
+        return [one for one in found if covers is None or covers(one, consumer)]
+
+    def names_one(self, name: Name) -> bool:
+        """Whether a name names a gallery, and not all or none."""
+        return name.ids.get(self._variable, WILDCARD) != WILDCARD
+
+    def missing(self, name: Name) -> NotFound:
+        """Build the error for what is not there, or not to be seen, which is the same."""
+        below = ("image" in name.ids) + ("version" in name.ids)
+        return NotFound.of(f"{_TYPES[self.view]}{('', 'Image', 'ImageVersion')[below]}", name.text)
+
+    def judge_anew(self, call: Call, policy_revision: int, scope: str) -> None:
+        """Judge what was published under a newer policy than the call's by that policy."""
+        access: Any = call.access
+        if policy_revision > access.revision:
+            newer = self._d.control.at_least(access, call.caller, policy_revision, call.deadline)
+            newer.require(call.policy.action, scope)
+
+    def _index(self, call: Call, *, decided: bool) -> PolicyIndex:
+        """Answer the policy that the call is decided by.
+
+        `decided` says that authz itself has allowed the very view that is looked up.
+        """
+        if isinstance(call.access, LocalAccess):
+            return call.access.index
+        if decided:
+            return self._d.control.index
+        raise Unavailable("the copy of the policy here is too old to list what is shared")

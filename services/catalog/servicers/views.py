@@ -1,0 +1,315 @@
+"""Views of galleries, the same for both kinds; `SharedGalleryService` is made of it.
+
+What a name means is resolved by the grants of the policy at the moment of the call, and what is
+there by the catalog's own rows; nothing is kept in between, so that what is taken back is gone.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from operator import itemgetter
+from typing import Any, Final
+
+from services.catalog.convert import views as convert
+from services.catalog.convert.views import ViewType
+from services.catalog.domain.gallery import Gallery
+from services.catalog.ports import DefinitionView, VersionView, ViewQuery
+from services.catalog.servicers.dependencies import Dependencies
+from services.catalog.servicers.mutations import scope_of
+from services.catalog.servicers.view_filters import (
+    COMMUNITY_FIELDS,
+    GALLERY_FIELDS,
+    IMAGE_FIELDS,
+    VERSION_FIELDS,
+    Fields,
+    fits,
+    matches,
+)
+from services.catalog.servicers.view_grants import Covers, ViewGrants
+from services.catalog.usecases import checks
+from services.catalog.usecases.version_delete import missing
+from services.kernel.errors import NotFound
+from services.kernel.filter import Comparison, Order, parse_filter, parse_order_by
+from services.kernel.names import WILDCARD, Name, fold, key, parse_version
+from services.kernel.paging import PageBinding, page_size
+from services.kernel.rpc.call import Call
+
+IMAGE_ORDERS: Final = (
+    "name",
+    "identifier.publisher",
+    "identifier.offer",
+    "identifier.sku",
+    "end_of_life_time",
+)
+VERSION_ORDERS: Final = ("name", "publish_time", "end_of_life_time")
+GALLERY_ORDERS: Final = ("name", "location")
+_PAGE_BYTES: Final = 1024 * 1024
+# How many rows a list with conditions looks at for one page.
+_LOOKED_AT: Final = 1000
+
+Fits = Callable[[Any], bool]
+Answer = tuple[Sequence[Any], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What a list was asked for, read."""
+
+    size: int
+    binding: PageBinding
+    comparisons: Sequence[Comparison]
+    order: Sequence[Order]
+    after: tuple[Any, ...] | None
+
+
+class Views:
+    """Galleries, definitions and versions as one kind of view shows them."""
+
+    def __init__(self, dependencies: Dependencies, view: ViewType) -> None:
+        self._d: Final = dependencies
+        self.view: Final = view
+        self.grants: Final = ViewGrants(dependencies, view)
+
+    def gallery(self, call: Call) -> Any:
+        """Answer one gallery.
+
+        Raises:
+            NotFound: it cannot be seen, or nothing of it can be used in the region.
+        """
+        name = scope_of(call)
+        call.violations.raise_if_any()
+        consumer = self.grants.consumer(call, name)
+        grant = self.grants.one(call, name)
+        location = self.grants.location(name)
+        found = self._d.readers.views.galleries([grant.gallery_uid], location)
+        if not found:
+            raise self.grants.missing(name)
+        return convert.encode_gallery(self.view, found[0][0], location, consumer)
+
+    def galleries(self, request: Any, call: Call, covers: Covers | None, extra: str = "") -> Answer:
+        """Answer a page of galleries."""
+        parent = scope_of(call)
+        fields = GALLERY_FIELDS if self.view is ViewType.SHARED else COMMUNITY_FIELDS
+        page = self._read(request, call, fields, GALLERY_ORDERS, extra=extra)
+        consumer = self.grants.consumer(call, parent)
+        location = self._known_region(call, parent)
+        grants = self.grants.of(call, parent, covers)
+        found = self._d.readers.views.galleries([one.gallery_uid for one in grants], location)
+        rows = [
+            (self._id(gallery), region, gallery) for gallery, where in found for region in where
+        ]
+        rows.sort(key=lambda row: row[:2])
+        ordered = _ordered(rows, page)
+        shown: list[Any] = []
+        last: tuple[Any, ...] | None = None
+        for view_id, region, gallery in ordered:
+            message = convert.encode_gallery(self.view, gallery, region, consumer)
+            if not fits(message, page.comparisons):
+                continue
+            if len(shown) == page.size:
+                return shown, self._token(last, page)
+            shown.append(message)
+            last = (view_id, region)
+        return shown, ""
+
+    def image(self, call: Call) -> Any:
+        """Answer one definition.
+
+        Raises:
+            NotFound: it cannot be seen, or nothing of it can be used in the region.
+        """
+        name = scope_of(call)
+        call.violations.raise_if_any()
+        found = self._d.readers.views.definitions(self._query(call, name, limit=1))
+        if not found:
+            raise self.grants.missing(name)
+        self.grants.judge_anew(call, found[0].policy_revision, name.text)
+        return convert.encode_image(self.view, found[0], self.grants.consumer(call, name))
+
+    def images(self, request: Any, call: Call) -> Answer:
+        """Answer a page of definitions.
+
+        Raises:
+            NotFound: the gallery cannot be seen, or nothing of it can be used in the region.
+        """
+        page = self._read(request, call, IMAGE_FIELDS, IMAGE_ORDERS)
+        consumer = self.grants.consumer(call, scope_of(call))
+        return self._page(
+            call,
+            page,
+            self._d.readers.views.definitions,
+            lambda row: convert.encode_image(self.view, row, consumer),
+            fit=lambda message: fits(message, page.comparisons),
+            limit=_LOOKED_AT if page.comparisons else page.size + 1,
+        )
+
+    def search(self, request: Any, call: Call) -> Answer:
+        """Answer a page of the definitions that fit a search, each with its gallery."""
+        parent = scope_of(call)
+        looked_for = (request.query, request.publisher, request.os_type, request.architecture)
+        page = self._read(request, call, {}, (), extra=repr(looked_for))
+        consumer = self.grants.consumer(call, parent)
+        self._known_region(call, parent)
+        return self._page(
+            call,
+            page,
+            self._d.readers.views.definitions,
+            lambda row: convert.encode_match(row, consumer),
+            fit=lambda match: matches(match, request),
+            limit=_LOOKED_AT if any(looked_for) else page.size + 1,
+        )
+
+    def version(self, call: Call) -> Any:
+        """Answer one version by its number.
+
+        Raises:
+            NotFound: it cannot be seen or used in the region; VERSION_DELETED.
+        """
+        name = scope_of(call)
+        call.violations.raise_if_any()
+        found = self._d.readers.views.versions(self._query(call, name, limit=1, with_deleted=True))
+        if not found:
+            raise self._no_version(call, name)
+        self.grants.judge_anew(call, found[0].policy_revision, name.text)
+        return convert.encode_version(self.view, found[0], self.grants.consumer(call, name))
+
+    def versions(self, request: Any, call: Call) -> Answer:
+        """Answer a page of versions.
+
+        Raises:
+            NotFound: the definition cannot be seen, or nothing of it can be used in the region.
+        """
+        page = self._read(request, call, VERSION_FIELDS, VERSION_ORDERS)
+        consumer = self.grants.consumer(call, scope_of(call))
+        return self._page(
+            call,
+            page,
+            self._d.readers.views.versions,
+            lambda row: convert.encode_version(self.view, row, consumer),
+            fit=lambda message: fits(message, page.comparisons),
+            limit=_LOOKED_AT if page.comparisons else page.size + 1,
+        )
+
+    def _page(
+        self,
+        call: Call,
+        page: Page,
+        fetch: Callable[[ViewQuery], Sequence[DefinitionView] | Sequence[VersionView]],
+        encode: Callable[[Any], Any],
+        *,
+        fit: Fits,
+        limit: int,
+    ) -> Answer:
+        parent = scope_of(call)
+        query = self._query(call, parent, limit=limit)
+        rows = fetch(replace(query, order=page.order, after=page.after))
+        of_one = self.grants.names_one(parent)
+        if not rows and page.after is None and of_one and not parent.has_wildcard:
+            raise self.grants.missing(parent)
+        shown: list[Any] = []
+        used = 0
+        for index, row in enumerate(rows):
+            message = encode(row)
+            if not fit(message):
+                continue
+            used += message.ByteSize()
+            if len(shown) == page.size or (shown and used > _PAGE_BYTES):
+                return shown, self._token(rows[index - 1].position, page)
+            shown.append(message)
+        if rows and of_one and not parent.has_wildcard:
+            newest = max(row.policy_revision for row in rows)
+            self.grants.judge_anew(call, newest, parent.text)
+        return shown, self._token(rows[-1].position, page) if len(rows) == limit else ""
+
+    def _query(
+        self, call: Call, name: Name, *, limit: int, with_deleted: bool = False
+    ) -> ViewQuery:
+        self.grants.consumer(call, name)
+        image, version = name.ids.get("image", WILDCARD), name.ids.get("version")
+        return ViewQuery(
+            self.view.id,
+            [one.gallery_uid for one in self.grants.of(call, name)],
+            self.grants.location(name),
+            limit,
+            image="" if image == WILDCARD else fold(image),
+            number=parse_version(version) if version else None,
+            across=not self.grants.names_one(name),
+            with_deleted=with_deleted,
+        )
+
+    def _read(
+        self,
+        request: Any,
+        call: Call,
+        fields: Fields,
+        orders: Sequence[str],
+        *,
+        extra: str = "",
+    ) -> Page:
+        violations = call.violations
+        filter_text = getattr(request, "filter", "")
+        order_text = getattr(request, "order_by", "")
+        binding = PageBinding(
+            method=call.policy.path,
+            parent=scope_of(call).key,
+            caller=call.caller.id,
+            filter=filter_text,
+            order_by=order_text,
+            extra=extra,
+        )
+        size = 0
+        comparisons: Sequence[Comparison] = ()
+        order: Sequence[Order] = ()
+        after: tuple[Any, ...] | None = None
+        with violations.collect():
+            size = page_size(request.page_size)
+        with violations.collect():
+            comparisons = parse_filter(filter_text, fields)
+        with violations.collect():
+            order = parse_order_by(order_text, orders)
+        with violations.collect():
+            after = self._d.page_tokens.decode(request.page_token, binding)
+        violations.raise_if_any()
+        return Page(size, binding, comparisons, order, after)
+
+    def _token(self, position: tuple[Any, ...] | None, page: Page) -> str:
+        return "" if position is None else self._d.page_tokens.encode(position, page.binding)
+
+    def _id(self, gallery: Gallery) -> str:
+        return fold(self.view.id_of(gallery))
+
+    def _known_region(self, call: Call, parent: Name) -> str:
+        """Answer the region of a parent, empty for all.
+
+        Raises:
+            InvalidArgument: REGION_UNKNOWN.
+        """
+        if parent.ids["location"] == WILDCARD:
+            return ""
+        sent = parent.ids["location"]
+        region = checks.find_region(sent, "parent", self._d.regions, call.violations)
+        call.violations.raise_if_any()
+        return sent if region is None else region.id
+
+    def _no_version(self, call: Call, name: Name) -> NotFound:
+        """Build the error for a version that is not there, told as gone where it was seen once."""
+        grant = self.grants.one(call, name)
+        private = f"{grant.gallery}/images/{name.ids['image']}/versions/{name.ids['version']}"
+        deleted = self._d.readers.versions.deleted(key(private))
+        return self.grants.missing(name) if deleted is None else missing(name.text, deleted)
+
+
+def _ordered(rows: Sequence[tuple[str, str, Gallery]], page: Page) -> Sequence[Any]:
+    """Answer the rows after those of the pages before, in the order that is asked for."""
+    found: list[tuple[str, str, Any]] = list(rows)
+    last = None if page.after is None else (str(page.after[0]), str(page.after[1]))
+    if last is not None and last not in {row[:2] for row in found}:
+        # It is gone; where it was is still known.
+        found.append((*last, None))
+    found.sort(key=lambda row: row[:2])
+    for order in reversed(page.order):
+        at = 1 if order.field == "location" else 0
+        found.sort(key=itemgetter(at), reverse=order.descending)
+    if last is None:
+        return found
+    positions = [row[:2] for row in found]
+    return found[positions.index(last) + 1 :]
