@@ -60,7 +60,8 @@ def measure(client: subprocess.Popen[str], arm: Arm, seconds: float) -> Measured
 def servers_of(port: int) -> list[int]:
     """The processes that listen on a TCP port of loopback."""
     inodes = set()
-    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+    tables = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+    for line in (line for table in tables for line in table.read_text().splitlines()[1:]):
         fields = line.split()
         if int(fields[1].rpartition(":")[2], 16) == port and fields[3] == "0A":
             inodes.add(f"socket:[{fields[9]}]")

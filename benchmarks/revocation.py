@@ -32,7 +32,9 @@ def revoke(one: Installation, rounds: int) -> tuple[list[float], list[float]]:
         directory = directory_service_pb2_grpc.DirectoryServiceStub(channel)
         directory.CreateUser(
             user_pb2.CreateUserRequest(
-                parent=f"tenants/{tenant}", user_id="reader", user=user_pb2.User(display_name="R")
+                parent=f"tenants/{tenant}",
+                user_id="reader",
+                user=user_pb2.User(display_name="R", user_principal_name="reader@example.org"),
             ),
             metadata=metadata,
         )
