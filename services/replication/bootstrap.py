@@ -35,6 +35,8 @@ from services.kernel.rpc.pools import PoolSizes
 from services.kernel.rpc.tokens import Issuer, TokenVerifier
 from services.kernel.telemetry.telemetry import Telemetry
 from services.policy.runtime import PolicyRuntime
+from services.replication.clients.audit import SERVICE as AUDIT_SERVICE
+from services.replication.clients.audit import AuthzAudit
 from services.replication.clients.grants import GrantReader
 from services.replication.clients.rights import PolicyRights
 from services.replication.clients.store_pool import StorePool
@@ -52,6 +54,7 @@ from services.replication.store.feed import FeedReader, feed_item, initialise
 from services.replication.store.schema import MIGRATIONS, REVISION
 from services.replication.store.unit_of_work import SqlTx, SqlUnitOfWork
 from services.replication.usecases.acting import ReplicationActions
+from services.replication.usecases.claims import Claims
 from services.replication.usecases.copying import CopyReplica
 from services.replication.usecases.origins import Origins
 from services.replication.usecases.settings import EngineSettings
@@ -98,7 +101,7 @@ async def serve(config: Config, child: Child) -> None:
         )
         keys = KeySource(reader(config.token_keys))
         stack.callback(keys.close)
-        server = build_server(config, parts, keys, stack=stack, telemetry=telemetry)
+        server = build_server(config, parts, keys, stack=stack)
         ports = await server.start()
         child.ready(**{audience.value: port for audience, port in ports.items()})
         stopped = asyncio.Event()
@@ -152,6 +155,7 @@ class Parts:
     policy: PolicyRuntime
     rights: PolicyRights
     results: RetryResults
+    telemetry: Telemetry
 
 
 def open_parts(config: Config, stack: ExitStack, telemetry: Telemetry) -> Parts:
@@ -179,12 +183,11 @@ def open_parts(config: Config, stack: ExitStack, telemetry: Telemetry) -> Parts:
         policy=policy,
         rights=PolicyRights(policy.control),
         results=RetryResults(),
+        telemetry=telemetry,
     )
 
 
-def build_server(
-    config: Config, parts: Parts, keys: KeySource, *, stack: ExitStack, telemetry: Telemetry
-) -> AioServer:
+def build_server(config: Config, parts: Parts, keys: KeySource, *, stack: ExitStack) -> AioServer:
     """Build the server of all proto services; on the running loop."""
     verifier = TokenVerifier(config.token_audience, [Issuer(config.token_issuer, keys)])
     tls = _tls(config)
@@ -198,7 +201,7 @@ def build_server(
         grace=config.grace_seconds,
     )
     guards = Guards(BearerAuthenticator(verifier), parts.policy.control)
-    server = AioServer(settings, guards, telemetry)
+    server = AioServer(settings, guards, parts.telemetry)
     dependencies = _dependencies(config, parts, stack)
     for service, factory in FACTORIES.items():
         server.register(service, factory(dependencies))
@@ -220,9 +223,17 @@ def build_engine(config: Config, parts: Parts, owner: str) -> Engine:
         ),
     )
     origins = Origins(parts.rows, parts.blobs)
-    tasks = Tasks(parts.rows, origins, parts.results, settings)
+    claims = Claims(parts.rows, origins, parts.results, settings)
+    tasks = Tasks(parts.rows, parts.results, settings)
     copier = CopyReplica(tasks, origins, parts.stores, parts.rights)
-    return Engine(tasks, copier, owner=owner, threads=config.copy_threads)
+    return Engine(
+        claims,
+        tasks,
+        copier,
+        owner=owner,
+        threads=config.copy_threads,
+        tracer=parts.telemetry.tracer,
+    )
 
 
 def _dependencies(config: Config, parts: Parts, stack: ExitStack) -> Dependencies:
@@ -254,10 +265,17 @@ def _dependencies(config: Config, parts: Parts, stack: ExitStack) -> Dependencie
         blobs=parts.blobs,
         grants=GrantReader(config.grant_keys, parts.clock),
         rights=parts.rights,
+        audit=AuthzAudit(_audit_channel(config, stack), parts.clock),
         hub=hub,
         feed=FeedSource(tail, parts.rows, log.epoch_of),
         cancel_operation=cancel_operation,
     )
+
+
+def _audit_channel(config: Config, stack: ExitStack) -> ServiceChannel:
+    channel = ServiceChannel(config.authz_address, _tls(config), services=[AUDIT_SERVICE])
+    stack.callback(channel.close)
+    return channel
 
 
 def _policy(config: Config, stack: ExitStack, telemetry: Telemetry) -> PolicyRuntime:

@@ -10,6 +10,7 @@ from services.kernel.db.operations import OperationStore
 from services.kernel.paging import PageTokens
 from services.policy.access_control import PolicyAccessControl
 from services.replication.config import Config
+from services.replication.ports.audit import AuditTrail
 from services.replication.ports.outside import (
     BlobSources,
     GrantVerifier,
@@ -41,6 +42,7 @@ class Dependencies:
     blobs: BlobSources
     grants: GrantVerifier
     rights: Rights
+    audit: AuditTrail
     hub: WatchHub
     feed: FeedSource
     cancel_operation: Callable[[Any, str], None]

@@ -27,8 +27,10 @@ from services.kernel.rpc.registry import Audience
 from services.kernel.rpc.tokens import Issuer, TokenVerifier
 from services.policy.consistency import LogPosition
 from services.policy.runtime import PolicyRuntime
+from services.replication.clients.audit import AuthzAudit
 from services.replication.config import Config
 from services.replication.servicers.blobs import BlobServicer
+from services.replication.servicers.disks import DiskServicer
 from tests.integration.replication.world import World
 
 ANY = "127.0.0.1:0"
@@ -84,6 +86,16 @@ class DiskService:
         position = LogPosition(head.epoch, head.position)
         assert self.policy.replica.wait_until(position, 20) is not None
 
+    def wait_checked(self) -> None:
+        """Wait until every open stream was compared with the policy as it is now."""
+        pause = threading.Event()
+        for _ in range(400):
+            revision = self.policy.control.revision
+            if all(one.revision_checked >= revision for one in self.server.streams.calls()):
+                return
+            pause.wait(0.05)
+        raise AssertionError("the streams were not looked at")
+
     def user(self, subject: str = "owner", tenant: str = "default") -> "Stubs":
         token = make_token(self.layout, subject=subject, tenant=tenant)
         port = self.ports[Audience.CLIENT]
@@ -121,7 +133,9 @@ class DiskService:
             grace=0.2,
         )
         verifier = TokenVerifier(config.token_audience, [Issuer(config.token_issuer, self._keys)])
-        server = AioServer(settings, Guards(BearerAuthenticator(verifier), self.policy.control))
+        self.server = server = AioServer(
+            settings, Guards(BearerAuthenticator(verifier), self.policy.control)
+        )
         parts: Any = SimpleNamespace(
             config=config,
             rows=self.world.rows,
@@ -129,8 +143,11 @@ class DiskService:
             page_tokens=PageTokens(b"0123456789abcdef"),
             control=self.policy.control,
             clock=self.clock,
+            results=self.world.results,
+            audit=AuthzAudit(self.questions, self.clock),
         )
         server.register(BLOBS, BlobServicer(parts))
+        server.register(DISKS, DiskServicer(parts))
         self.ports = await server.start()
         self._started.set()
         await self._asked.wait()
