@@ -48,6 +48,11 @@ _TODO: Final = {
     "INTERNAL": "This is a defect of the service. Its log has the request under the id that "
     "--debug shows.",
 }
+_WHAT: Final = {
+    3: "The request has a wrong value.",
+    8: "A limit is reached.",
+    9: "The state of things does not allow it.",
+}
 _TODO_BY_CODE: Final = {
     3: "Correct the values named above.",
     14: "See whether the installation runs: stoa status. Start one here: stoa up",
@@ -85,9 +90,14 @@ def describe(status: "status_pb2.Status", *, debug: Sequence[str] = ()) -> CliEr
     if details.request_id:
         lines.append(f"request id: {details.request_id}")
     lines += [f"detail: {MessageToString(one, as_one_line=True)}" for one in status.details]
+    why = tuple(_why(name, details))
+    what = status.message or name.replace("_", " ").lower()
+    if any(line.startswith(what) for line in why):
+        # A single violation is the message as well; once is enough.
+        what = _WHAT.get(status.code, what)
     return CliError(
-        status.message or name.replace("_", " ").lower(),
-        why=tuple(_why(name, details)),
+        what,
+        why=why,
         todo=_todo(status.code, details),
         code=_exit_code(status.code, details),
         debug=tuple(lines),

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.options import Data, DatabaseUrls, Owner, Ports, by_service
+from cli.commands.options import Data, DatabaseUrls, Owner, Ports, Tls, by_service
 from cli.errors import UsageProblem
 from cli.installation import ports as port_plan
 from cli.installation.writing import choices_of, data_of, locked, write
@@ -30,6 +30,7 @@ def init(
     ] = None,
     database_url: DatabaseUrls = None,
     owner: Owner = None,
+    tls: Tls = None,
     tenant: Annotated[str | None, typer.Option(help="Its tenant. [default: default]")] = None,
     subscription: Annotated[
         str | None, typer.Option(help="The first subscription. [default: default]")
@@ -49,6 +50,7 @@ def init(
             "listen": listen,
             "database_urls": by_service("--database-url", database_url),
             "owner": owner,
+            "tls": tls,
             "tenant": tenant,
             "subscription": subscription,
         }

@@ -22,6 +22,10 @@ Ports = Annotated[
     ),
 ]
 Owner = Annotated[str | None, typer.Option(help="Object id of the first owner. [default: owner]")]
+Tls = Annotated[
+    bool | None,
+    typer.Option("--tls/--no-tls", help="TLS for clients on loopback as well. [default: no]"),
+]
 DatabaseUrls = Annotated[
     list[str] | None,
     typer.Option(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli.commands.options import Data, DatabaseUrls, Owner, Ports, by_service
+from cli.commands.options import Data, DatabaseUrls, Owner, Ports, Tls, by_service
 from cli.installation import ports as port_plan
 from cli.installation import running
 from cli.installation.layout import SERVICES, Layout, default_data
@@ -27,6 +27,7 @@ def up(
     ports: Ports = None,
     database_url: DatabaseUrls = None,
     owner: Owner = None,
+    tls: Tls = None,
     timeout: Annotated[
         float, typer.Option(help="Seconds to wait until all are ready.")
     ] = running.READY_TIMEOUT,
@@ -46,6 +47,7 @@ def up(
             "ports": None if ports is None else port_plan.parse(ports, choices_of(layout)),
             "database_urls": by_service("--database-url", database_url),
             "owner": owner,
+            "tls": tls,
         }
         choices = write(layout, given)
         note(f"Starting the services, data in {layout.data}")

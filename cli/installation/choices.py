@@ -1,5 +1,6 @@
 """What was chosen when an installation was written, kept so that writing again changes nothing."""
 
+import ipaddress
 import json
 import re
 from collections.abc import Mapping
@@ -36,7 +37,8 @@ class Choices:
 
     `hosts` are the names under which services are reached, by service; none means this
     machine. `listen` is the address that all listeners are bound to. `database_urls` are by
-    service; none means a SQLite file in the data directory.
+    service; none means a SQLite file in the data directory. `tls` makes clients use it on
+    loopback as well.
     """
 
     ports: Mapping[str, int] = field(default_factory=lambda: ports_from(BASE_PORT))
@@ -46,15 +48,16 @@ class Choices:
     tenant: str = "default"
     subscription: str = "default"
     owner: str = "owner"
+    tls: bool = False
 
     def host(self, service: str) -> str:
         """How other services and clients name the machine of a service."""
-        return self.hosts.get(service) or (self.listen if self.listen in _LOOPBACKS else LOOPBACK)
+        return self.hosts.get(service) or (LOOPBACK if self.listen in _ALL else self.listen)
 
     @property
     def plaintext(self) -> bool:
-        """Whether clients connect without TLS: on this machine alone."""
-        return self.listen in _LOOPBACKS
+        """Whether clients connect without TLS: on this machine alone, unless it is asked for."""
+        return not self.tls and is_loopback(self.listen)
 
     def changed(self, given: Mapping[str, Any]) -> "Choices":
         """These choices with what is given this time; None is not given.
@@ -72,7 +75,16 @@ class Choices:
         return replace(self, **{key: value for key, value in given.items() if value is not None})
 
 
-_LOOPBACKS: Final = frozenset({LOOPBACK, "::1", "localhost"})
+# Listening there is listening on every address that the machine has.
+_ALL: Final = frozenset({"0.0.0.0", "::"})  # noqa: S104 named to be recognised
+
+
+def is_loopback(host: str) -> bool:
+    """Whether an address is reached from this machine alone."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 @dataclass(frozen=True, slots=True)

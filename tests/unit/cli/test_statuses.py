@@ -33,6 +33,14 @@ def test_every_violated_field_is_named() -> None:
     assert found.code is ExitCode.USAGE
 
 
+def test_a_single_violation_is_not_told_twice() -> None:
+    bad = error_details_pb2.BadRequest()
+    bad.field_violations.add(field="location", description="is unknown", reason="REGION_UNKNOWN")
+    found = describe(status(code_pb2.INVALID_ARGUMENT, "location: is unknown", bad))
+    assert found.what == "The request has a wrong value."
+    assert found.why == ("location: is unknown [REGION_UNKNOWN]",)
+
+
 def test_preconditions_and_limits_are_named() -> None:
     failure = error_details_pb2.PreconditionFailure()
     failure.violations.add(type="REPLICA_CAPACITY", subject="eastus", description="at most 2")

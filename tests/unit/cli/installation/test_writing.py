@@ -82,7 +82,7 @@ def test_a_crash_before_the_record_was_written_is_made_up_for(layout: Layout) ->
 def test_on_loopback_clients_need_no_tls(layout: Layout) -> None:
     write(layout, {})
     assert layout.read_client().ca_file == ""
-    assert not [table for table in config(layout).values() if "client_tls_certificate" in table]
+    assert not [table for table in config(layout).values() if "client_tls" in table]
 
 
 def test_beyond_loopback_clients_get_tls_of_the_same_authority(layout: Layout) -> None:
@@ -97,6 +97,28 @@ def test_beyond_loopback_clients_get_tls_of_the_same_authority(layout: Layout) -
         "replication": "replication:7402",
         "authz": "authz:7403",
     }
+
+
+def test_clients_use_tls_on_loopback_where_it_is_asked_for(layout: Layout) -> None:
+    write(layout, {"tls": True})
+    assert layout.read_client().ca_file == str(layout.ca_certificate)
+    assert config(layout)["catalog"]["client_tls"] is True
+    write(layout, {"tls": False})
+    assert layout.read_client().ca_file == ""
+
+
+@pytest.mark.parametrize(
+    ("listen", "host"),
+    [
+        ("127.0.0.1", "127.0.0.1"),
+        ("0.0.0.0", "127.0.0.1"),
+        ("10.0.0.7", "10.0.0.7"),
+        ("::1", "[::1]"),
+    ],
+)
+def test_services_are_reached_where_they_listen(listen: str, host: str, layout: Layout) -> None:
+    write(layout, {"listen": listen})
+    assert layout.read_client().endpoints["catalog"] == f"{host}:7401"
 
 
 def test_a_database_can_be_elsewhere(layout: Layout) -> None:
