@@ -64,12 +64,12 @@ def apply(tx: Tx, event: Event) -> None:
     match event:
         case RegionEvent():
             after = _after_region(version, before, event)
+            version = _worked_on_by(version, event)
         case ProgressEvent():
             after = [_advanced(one, event) for one in before]
         case ReplicationEvent():
             after = [_ended(one, event) for one in before]
-            if event.generation >= version.generation:
-                version = replace(version, replication=event.replication)
+            version = _worked_on_by(version, event)
     settle(tx, version, after)
 
 
@@ -101,6 +101,13 @@ def settle(tx: Tx, version: Version, regions: Sequence[RegionStatus]) -> None:
         # From now on the bytes are copied from regions: the source may go.
         tx.uses.remove(version.key)
     tx.operations.advance(replace(version, state=state, settled=settled), regions)
+
+
+def _worked_on_by(version: Version, event: RegionEvent | ReplicationEvent) -> Version:
+    """Answer a version with its newest replication."""
+    if event.generation < version.generation or not event.replication:
+        return version
+    return replace(version, replication=event.replication)
 
 
 def _after_region(
