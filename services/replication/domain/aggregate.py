@@ -6,7 +6,7 @@ from datetime import datetime
 
 from services.replication.domain.events import End, RegionFailure
 from services.replication.domain.progress import Cause, together
-from services.replication.domain.records import Replica, VersionRegion
+from services.replication.domain.records import Replica, ReplicaDisk, VersionRegion
 from services.replication.domain.snapshots import aggregate_all
 from services.replication.domain.states import (
     REGION_DONE,
@@ -83,3 +83,19 @@ def end_of(regions: Sequence[VersionRegion]) -> End | None:
         state = ReplicationState.CANCELLED
     progress = together(region.progress for region in regions)
     return End(state, aggregate_all(tuple(regions)), failed, cancelled, progress=progress)
+
+
+def replica_state(disks: Sequence[ReplicaDisk]) -> CopyState:
+    """Answer what a replica does whose disks are copied one after the other.
+
+    It copies until the last disk is verified, and commits only when all wait for it.
+    """
+    states = [one.state for one in disks]
+    if all(state is CopyState.COMMITTING for state in states):
+        return CopyState.VERIFYING
+    last = states[-1]
+    if last is CopyState.VERIFYING:
+        return CopyState.VERIFYING
+    if all(state in {CopyState.PENDING, CopyState.PLANNING} for state in states):
+        return CopyState.PLANNING
+    return CopyState.COPYING

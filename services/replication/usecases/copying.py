@@ -22,9 +22,10 @@ from services.replication.domain.failures import CopyFailed, Remedy
 from services.replication.domain.records import ReplicaDisk, VersionDisk
 from services.replication.domain.states import CopyState, DiskFormat, Intent
 from services.replication.ports.outside import Rights, Stores
+from services.replication.usecases.claims import Task
 from services.replication.usecases.metering import Carried, Meter
 from services.replication.usecases.origins import FromReplica, Lost, Origins, Wait
-from services.replication.usecases.tasks import Task, Tasks
+from services.replication.usecases.tasks import Tasks
 
 _STATES: Final = {
     Phase.PLANNING: CopyState.PLANNING,

@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
 from services.kernel.errors import Unavailable
+from services.kernel.telemetry.tracer import Tracer
 from services.replication.content.errors import Cancelled, FenceLost
 from services.replication.domain.states import Intent
+from services.replication.usecases.claims import Claims, Task
 from services.replication.usecases.copying import CopyReplica, Lease
 from services.replication.usecases.metering import Meter
-from services.replication.usecases.tasks import Task, Tasks
+from services.replication.usecases.tasks import Tasks
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,16 +40,27 @@ class Engine:
     hold up.
     """
 
-    def __init__(self, tasks: Tasks, copier: CopyReplica, *, owner: str, threads: int) -> None:
+    def __init__(
+        self,
+        claims: Claims,
+        tasks: Tasks,
+        copier: CopyReplica,
+        *,
+        owner: str,
+        threads: int,
+        tracer: Tracer | None = None,
+    ) -> None:
         """`owner` names this process and no other, in this life or a former one."""
+        self._claims: Final = claims
         self._tasks: Final = tasks
+        self._tracer: Final = tracer or Tracer()
         self._copier: Final = copier
         self._owner: Final = owner
         self._threads: Final = threads
         self._lock: Final = threading.Lock()
         self._running: Final[dict[tuple[str, str, str], Running]] = {}
         self._woken: Final = threading.Event()
-        self._lease_seconds: Final = tasks.settings.lease.total_seconds()
+        self._lease_seconds: Final = claims.settings.lease.total_seconds()
 
     def wake(self) -> None:
         """Look for tasks at once."""
@@ -89,7 +102,7 @@ class Engine:
             return
         try:
             began = time.monotonic()
-            for task in self._tasks.claim(self._owner, free):
+            for task in self._claims.claim(self._owner, free):
                 running = Running(task, began + self._lease_seconds)
                 with self._lock:
                     self._running[task.key] = running
@@ -100,8 +113,17 @@ class Engine:
             _LOG.exception("tasks could not be claimed")
 
     def _work(self, running: Running) -> None:
+        task = running.task
+        attributes = {
+            "stoa.replication": task.replica.replication,
+            "stoa.location": task.replica.location,
+            "stoa.slot": task.replica.slot,
+            "stoa.attempt": task.replica.attempt,
+        }
+        name = f"replica {task.replica.intent.value.lower()}"
         try:
-            self._attempt(running)
+            with self._tracer.span(name, attributes, traceparent=task.trace_context):
+                self._attempt(running)
         except FenceLost:
             _LOG.info("the task %s passed to another worker", running.task.key)
         except Exception:  # noqa: BLE001 - the lease runs out, and the task is claimed again
@@ -161,7 +183,7 @@ class Engine:
 
     def _release(self, task: Task) -> None:
         try:
-            self._tasks.release(task)
+            self._claims.release(task)
         except Unavailable as error:
             _LOG.warning("the task %s is released when its lease runs out: %s", task.key, error)
 
@@ -173,7 +195,7 @@ class Engine:
             try:
                 # Counted from before the renewal, so that it is never believed for too long.
                 asked = time.monotonic()
-                self._tasks.renew(self._owner)
+                self._claims.renew(self._owner)
             except Exception:  # noqa: BLE001 - tried again until the leases have run out
                 _LOG.exception("the leases could not be renewed")
                 continue
@@ -188,7 +210,7 @@ class Engine:
             try:
                 rows = {
                     (one.version, one.location, one.slot): one
-                    for one in self._tasks.owned(self._owner)
+                    for one in self._claims.owned(self._owner)
                 }
             except Exception:  # noqa: BLE001 - tried again
                 _LOG.exception("running tasks could not be compared with what is wanted")

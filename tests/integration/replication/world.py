@@ -13,6 +13,7 @@ from sqlalchemy import insert
 from services.kernel.clock import SystemClock
 from services.kernel.db.engine import Database
 from services.kernel.ids import new_uid
+from services.kernel.telemetry.telemetry import Telemetry
 from services.replication.clients.store_pool import StorePool
 from services.replication.content.progress import Control, CopyOptions
 from services.replication.content.pull import pull_disk
@@ -39,6 +40,7 @@ from services.replication.store import tables
 from services.replication.store.blob_sources import BlobSourceTable
 from services.replication.store.feed import initialise
 from services.replication.store.unit_of_work import SqlUnitOfWork
+from services.replication.usecases.claims import Claims
 from services.replication.usecases.copying import CopyReplica
 from services.replication.usecases.ensure import EnsureReplicas
 from services.replication.usecases.origins import Origins
@@ -111,7 +113,9 @@ class World:
         self.results = Results()
         self.blobs = BlobSourceTable(self.db)
         self.origins = Origins(self.rows, self.blobs)
-        self.tasks = Tasks(self.rows, self.origins, self.results, self.settings)
+        self.claims = Claims(self.rows, self.origins, self.results, self.settings)
+        self.tasks = Tasks(self.rows, self.results, self.settings)
+        self.telemetry = Telemetry()
         self.copier = CopyReplica(self.tasks, self.origins, self.stores, self.rights)
         self.ensuring = EnsureReplicas(
             self.rows, self.grants, self.results, time_budget=self.settings.time_budget
@@ -210,7 +214,14 @@ class World:
         return self.ensuring.ensure(desired, b"token", retry=retry)
 
     def engine(self, *, owner: str = "", threads: int = 4) -> Engine:
-        return Engine(self.tasks, self.copier, owner=owner or new_uid(), threads=threads)
+        return Engine(
+            self.claims,
+            self.tasks,
+            self.copier,
+            owner=owner or new_uid(),
+            threads=threads,
+            tracer=self.telemetry.tracer,
+        )
 
     @contextmanager
     def working(self, *, threads: int = 4) -> Iterator[Engine]:

@@ -236,7 +236,7 @@ class _ServerThread:
             await self._loop.run_in_executor(None, parts.policy.wait_ready, 20)
             keys = KeySource(reader(service.config.token_keys))
             stack.callback(keys.close)
-            server = build_server(service.config, parts, keys, stack=stack, telemetry=telemetry)
+            server = build_server(service.config, parts, keys, stack=stack)
             self.ports = await server.start()
             self._started.set()
             await self._asked.wait()

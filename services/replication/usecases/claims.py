@@ -1,0 +1,153 @@
+"""Who works on which replica.
+
+A claim raises the fence of the replica: what its worker writes from then on is refused to all
+who held it before (replication.md 5).
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Final
+
+from services.replication.domain.names import disk_order
+from services.replication.domain.records import Replica, ReplicaDisk, Version
+from services.replication.domain.states import UNFINISHED, CopyState, Intent
+from services.replication.ports.outside import OperationResults
+from services.replication.ports.rows import Tx, UnitOfWork
+from services.replication.usecases.ledger import Ledger
+from services.replication.usecases.origins import Origins, Wait
+from services.replication.usecases.settings import EngineSettings
+
+_CANDIDATES: Final = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A claimed replica: what the worker knows when it begins."""
+
+    replica: Replica
+    version: Version
+    disks: tuple[ReplicaDisk, ...]
+    trace_context: str = ""
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """Version, location and slot."""
+        return self.replica.version, self.replica.location, self.replica.slot
+
+    @property
+    def fence(self) -> int:
+        """The fence of the claim."""
+        return self.replica.fence
+
+
+class Claims:
+    """Takes due tasks for a process, and keeps its leases."""
+
+    def __init__(
+        self,
+        rows: UnitOfWork,
+        origins: Origins,
+        results: OperationResults,
+        settings: EngineSettings,
+    ) -> None:
+        self._rows: Final = rows
+        self._origins: Final = origins
+        self._results: Final = results
+        self.settings: Final = settings
+
+    def claim(self, owner: str, limit: int) -> list[Task]:
+        """Take at most `limit` due tasks for a process; the home region's come first.
+
+        Nothing is written where nothing can be taken.
+        """
+        tasks: list[Task] = []
+        for replica in self._rows.read(self._candidates):
+            if len(tasks) == limit:
+                break
+            task = self._rows.transact(functools.partial(self._claim, owner=owner, seen=replica))
+            if task is not None:
+                tasks.append(task)
+        return tasks
+
+    def release(self, task: Task) -> None:
+        """Let others claim a task at once, where it is still this worker's."""
+
+        def give_back(tx: Tx) -> None:
+            tx.versions.lock(task.replica.version)
+            replica = tx.replicas.get(*task.key)
+            if replica is not None and replica.fence == task.fence:
+                tx.replicas.put(replace(replica, owner="", lease_time=tx.now()))
+
+        self._rows.transact(give_back)
+
+    def renew(self, owner: str) -> None:
+        """Extend all leases of a process."""
+        lease = self.settings.lease
+        self._rows.transact(lambda tx: tx.replicas.extend(owner, tx.now() + lease))
+
+    def owned(self, owner: str) -> Sequence[Replica]:
+        """Answer what a process holds, with what is meant to become of it."""
+        return self._rows.read(lambda tx: tx.replicas.owned(owner))
+
+    def _candidates(self, tx: Tx) -> list[Replica]:
+        now = tx.now()
+        found = tx.replicas.claimable(now, _CANDIDATES)
+        running = dict(tx.replicas.running(now))
+        limits: dict[str, int] = {}
+        homes: dict[str, str] = {}
+        chosen: list[Replica] = []
+        for replica in found:
+            location = replica.location
+            if replica.version not in homes:
+                version = tx.versions.get(replica.version)
+                homes[replica.version] = version.desired.home if version else ""
+            if location not in limits:
+                region = tx.regions.get(location)
+                own = region.limits.concurrent_copies if region and region.limits else None
+                limits[location] = own or self.settings.region_copies
+            if replica.intent is Intent.COPY:
+                if running.get(location, 0) >= limits[location]:
+                    continue
+                if isinstance(self._origins.choose(tx, replica), Wait):
+                    continue
+                running[location] = running.get(location, 0) + 1
+            chosen.append(replica)
+        # Home regions first: every other one may be waiting for theirs.
+        return sorted(chosen, key=lambda one: (one.due_time, one.location != homes[one.version]))
+
+    def _claim(self, tx: Tx, *, owner: str, seen: Replica) -> Task | None:
+        key = seen.version, seen.location, seen.slot
+        version = tx.versions.lock(key[0])
+        replica = tx.replicas.get(*key)
+        now = tx.now()
+        if version is None or replica is None or not _is_free(replica, now):
+            return None
+        copying = replica.intent is Intent.COPY
+        replica = replace(
+            replica,
+            owner=owner,
+            fence=replica.fence + 1,
+            lease_time=now + self.settings.lease,
+            attempt=replica.attempt + 1,
+            state=CopyState.PLANNING if copying else replica.state,
+            update_time=now if copying else replica.update_time,
+        )
+        ledger = Ledger(tx, version, self._results)
+        disks = [
+            replace(one, state=CopyState.PENDING) if copying else one
+            for one in tx.replicas.disks(*key)
+        ]
+        for one in disks:
+            tx.replicas.put_disk(one)
+        ledger.put(replica, event=copying)
+        ledger.finish()
+        disks.sort(key=lambda one: disk_order(one.disk))
+        record = ledger.record
+        return Task(replica, version, tuple(disks), record.trace_context if record else "")
+
+
+def _is_free(replica: Replica, now: datetime) -> bool:
+    held = replica.owner != "" and replica.lease_time > now
+    return replica.state in UNFINISHED and not held and replica.due_time <= now
