@@ -227,7 +227,9 @@ def register(server: Server, dependencies: Dependencies) -> None:
 def build_duties(foundation: Foundation) -> duties.Duties:
     """Build what the workers process does."""
     db, stores = foundation.db, foundation.stores
-    drainer = OutboxDrainer(db, stores.outbox, outbox_handlers(foundation))
+    drainer = OutboxDrainer(
+        db, stores.outbox, outbox_handlers(foundation), tracer=foundation.telemetry.tracer
+    )
     feed = ReplicationFeed(
         foundation.replication, foundation.transact, lambda: db.read(read_cursor)
     )

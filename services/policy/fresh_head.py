@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final
 
 from services.kernel.errors import Unavailable
+from services.kernel.telemetry import trace
 from services.policy.authority import Head
 
 #: What one GetHead may take, in seconds, whoever waits for it and however long they can.
@@ -18,7 +19,7 @@ class FreshHead:
     Whoever asks while a call is under way waits for the next one: the call under way may
     have read the head before a revocation that was acknowledged before the question.
     The calls are made on a thread of their own, so that none is bound by the deadline of
-    one among those who wait for it.
+    one among those who wait for it. Each belongs to the trace of whoever asked first.
     """
 
     def __init__(self, fetch: Callable[[float], Head]) -> None:
@@ -37,7 +38,9 @@ class FreshHead:
         """
         with self._lock:
             if self._next is None:
-                self._next = self._turns.submit(self._take_turn)
+                running = trace.current()
+                context = running.context if running is not None else None
+                self._next = self._turns.submit(self._take_turn, trace.Trace(context))
             asked = self._next
         try:
             return asked.result(max(0.0, timeout))
@@ -48,10 +51,11 @@ class FreshHead:
         """Ask no more."""
         self._turns.shutdown(wait=False, cancel_futures=True)
 
-    def _take_turn(self) -> Head:
+    def _take_turn(self, asking: trace.Trace) -> Head:
         with self._lock:
             self._next = None
-        return self._fetch(TIMEOUT)
+        with trace.entered(asking):
+            return self._fetch(TIMEOUT)
 
 
 def no_answer() -> Unavailable:

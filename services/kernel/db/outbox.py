@@ -18,6 +18,7 @@ from sqlalchemy import Connection, Table, bindparam, delete, func, insert, selec
 from services.kernel.backoff import backoff
 from services.kernel.clock import Clock
 from services.kernel.db.engine import Database, after_commit
+from services.kernel.telemetry.tracer import Tracer
 
 _LOG = logging.getLogger(__name__)
 _MAX_ERROR = 2000
@@ -124,9 +125,11 @@ class OutboxDrainer:
         retry_cap: float = 60.0,
         stuck_after: int = 10,
         on_failure: Callable[[OutboxMessage, Exception], None] | None = None,
+        tracer: Tracer | None = None,
     ) -> None:
         """`retry_base` and `retry_cap` are seconds; `on_failure` is told of every failed send.
 
+        Each handler runs in the trace of its message, as a span of `tracer`.
         A message that failed `stuck_after` times is logged as an error each time, and goes
         on being tried: what it stands for was promised.
         """
@@ -138,6 +141,7 @@ class OutboxDrainer:
         self._retry_cap: Final = retry_cap
         self._stuck_after: Final = stuck_after
         self._on_failure: Final = on_failure
+        self._tracer: Final = tracer or Tracer()
         self._woken: Final = threading.Event()
         self._lock: Final = threading.Lock()
         self._under_way: Final[set[str]] = set()
@@ -207,8 +211,11 @@ class OutboxDrainer:
         if handler is None:
             self._failed(message, LookupError(f"nothing handles messages of kind {message.kind}"))
             return
+        attributes = {"stoa.aggregate": message.aggregate, "stoa.attempt": message.attempts + 1}
+        name, parent = f"outbox {message.kind}", message.trace_context
         try:
-            handler(message)
+            with self._tracer.span(name, attributes, traceparent=parent):
+                handler(message)
         except Exception as error:  # noqa: BLE001 - whatever it is, the message stays
             self._failed(message, error)
         else:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection, select
 
 from services.kernel.clock import FakeClock, SystemClock
 from services.kernel.db.outbox import Outbox, OutboxDrainer, OutboxMessage
+from services.kernel.telemetry import trace
 
 
 class Receiver:
@@ -206,3 +207,18 @@ def test_old_sent_messages_are_purged_and_others_kept(kernel, outbox, drainer, r
     left = kernel.db.read(lambda c: c.execute(select(kernel.outbox.c.aggregate)).scalars().all())
     assert purged == 1
     assert sorted(left) == ["new", "unsent"]
+
+
+def test_a_handler_runs_in_the_trace_of_its_message(kernel, outbox):
+    seen: list[str] = []
+    headers = [trace.TraceContext.fresh(sampled=True).header() for _ in range(2)]
+    for header in headers:
+        kernel.db.transact(
+            lambda tx, header=header: outbox.add(tx, header, "say", b"", trace_context=header)
+        )
+    drainer = OutboxDrainer(
+        kernel.db, outbox, {"say": lambda message: seen.append(trace.current_header())}
+    )
+    drain(drainer)
+    assert sorted(seen) == sorted(headers)
+    assert trace.current() is None
