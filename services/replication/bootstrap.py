@@ -54,11 +54,14 @@ from services.replication.store.feed import FeedReader, feed_item, initialise
 from services.replication.store.schema import MIGRATIONS, REVISION
 from services.replication.store.unit_of_work import SqlTx, SqlUnitOfWork
 from services.replication.usecases.acting import ReplicationActions
+from services.replication.usecases.blob_collection import BlobCollection
 from services.replication.usecases.claims import Claims
 from services.replication.usecases.copying import CopyReplica
 from services.replication.usecases.origins import Origins
 from services.replication.usecases.settings import EngineSettings
 from services.replication.usecases.tasks import Tasks
+from services.replication.workers import blob_collector
+from services.replication.workers.blob_collector import BlobCollector
 from services.replication.workers.engine import Engine
 from services.replication.workers.housekeeping import Housekeeping
 
@@ -136,11 +139,25 @@ def work(config: Config, child: Child) -> None:
             name="housekeeping",
             daemon=True,
         )
+        collector = BlobCollector(BlobCollection(parts.rows, parts.stores))
+
+        def collect_blobs(held: HeldLease) -> None:
+            collector.run(held.stop)
+
+        collecting = threading.Thread(
+            target=run_under_lease,
+            args=(leases, blob_collector.DUTY, collect_blobs),
+            kwargs={"owner": owner, "stop": child.stop},
+            name="blobs",
+            daemon=True,
+        )
         keeper.start()
+        collecting.start()
         parts.policy.wait_ready(POLICY_PATIENCE)
         child.ready()
         engine.run(child.stop)
         keeper.join()
+        collecting.join()
 
 
 @dataclass(frozen=True, slots=True)

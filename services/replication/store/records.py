@@ -57,7 +57,9 @@ class Records(Generic[T]):
     def insert(self, connection: Connection, record: T) -> bool:
         """Add a record unless its key is taken; tell whether it was added."""
         insert = _insert(connection)(self.table).values(to_values(self.table, record))
-        return connection.execute(insert.on_conflict_do_nothing()).rowcount == 1
+        # Of an INSERT the count is otherwise gone with the cursor.
+        statement = insert.on_conflict_do_nothing().execution_options(preserve_rowcount=True)
+        return connection.execute(statement).rowcount == 1
 
     def put(self, connection: Connection, record: T) -> None:
         """Add or replace a record."""
