@@ -49,6 +49,7 @@ class Replication(
         self.ensured: list[ensure_replicas_pb2.EnsureReplicasRequest] = []
         self.grants: list[Grant] = []
         self.held: set[tuple[str, str]] = set()
+        self.holds_nothing = False
         self.refusal: tuple[grpc.StatusCode, str] | None = None
         self.asked_regions: list[str] = []
         self.arrived = threading.Condition()
@@ -152,6 +153,8 @@ class Replication(
         )
 
     def HoldBlob(self, request: Any, context: Any) -> Any:
+        if self.holds_nothing:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
         if request.name not in self.blobs:
             context.abort(grpc.StatusCode.NOT_FOUND, "no such blob")
         self.held.add((request.name, request.source_uid))

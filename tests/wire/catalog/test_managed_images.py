@@ -1,5 +1,6 @@
 """ManagedImageService on the wire, with a replication service that the tests conduct."""
 
+import threading
 import uuid
 from typing import Any
 
@@ -18,6 +19,8 @@ from stoa.type.v1 import os_type_pb2
 from tests.wire.authz.installation import World as Policy
 from tests.wire.catalog.installation import World, refused
 
+CREATING = provisioning_state_pb2.PROVISIONING_STATE_CREATING
+FAILED = provisioning_state_pb2.PROVISIONING_STATE_FAILED
 SUCCEEDED = provisioning_state_pb2.PROVISIONING_STATE_SUCCEEDED
 Image = managed_image_pb2.ManagedImage
 
@@ -37,6 +40,16 @@ def image_request(world: World, group: str = "", **more: Any) -> Any:
     return managed_image_service_pb2.CreateManagedImageRequest(
         parent=group, managed_image_id=world.id("Image"), managed_image=image
     )
+
+
+def version_request(world: World, image: str) -> Any:
+    request = image_version_requests_pb2.CreateImageVersionRequest(
+        parent=world.definition(), image_version_id="1.0.0"
+    )
+    request.image_version.location = "eastus"
+    request.image_version.target_regions.add(location="eastus")
+    request.image_version.storage_profile.source.managed_image = image
+    return request
 
 
 def create(world: World, request: Any = None) -> Any:
@@ -68,6 +81,47 @@ def test_an_image_is_ready_once_its_blobs_are_held(world: World) -> None:
         *(one.blob for one in blobs.data_blobs),
     }
     assert get(world, made.name.upper().replace("SUBSCRIPTIONS", "subscriptions")) == made
+
+
+def test_an_image_becomes_ready_by_itself_when_replication_comes_back(world: World) -> None:
+    request = image_request(world)
+    world.replication.holds_nothing = True
+    try:
+        made = create(world, request)
+        assert made.provisioning_state == CREATING
+        with refused(grpc.StatusCode.FAILED_PRECONDITION, "SOURCE_NOT_READY"):
+            world.owner.versions.CreateImageVersion(version_request(world, made.name))
+    finally:
+        world.replication.holds_nothing = False
+
+    for _ in range(300):
+        if get(world, made.name).provisioning_state == SUCCEEDED:
+            break
+        threading.Event().wait(0.05)
+    found = get(world, made.name)
+    assert found.provisioning_state == SUCCEEDED
+    assert found.etag == made.etag
+    assert len(held_by(world, made.uid)) == 3
+
+
+def test_an_image_fails_when_a_blob_goes_before_it_is_held(world: World) -> None:
+    request = image_request(world)
+    request.managed_image.ClearField("blobs")
+    blob = world.blob(request.parent)
+    request.managed_image.blobs.os_blob = blob
+    world.replication.holds_nothing = True
+    try:
+        made = create(world, request)
+        del world.replication.blobs[blob]
+    finally:
+        world.replication.holds_nothing = False
+
+    for _ in range(300):
+        if get(world, made.name).provisioning_state != CREATING:
+            break
+        threading.Event().wait(0.05)
+    assert get(world, made.name).provisioning_state == FAILED
+    delete(world, made.name)
 
 
 def test_disks_are_answered_in_their_order_with_sizes(world: World) -> None:
@@ -124,9 +178,7 @@ def test_a_blob_that_is_not_committed_is_refused(world: World) -> None:
     problem.status.code = 9
     detail = problem.status.details.add()
     detail.Pack(
-        error_details_pb2.ErrorInfo(
-            reason="BLOB_NOT_COMMITTED", domain="replication.stoa.dev"
-        )
+        error_details_pb2.ErrorInfo(reason="BLOB_NOT_COMMITTED", domain="replication.stoa.dev")
     )
     request = image_request(world, group)
     request.managed_image.blobs.os_blob = world.blob(group, problem=problem)
@@ -247,15 +299,9 @@ def test_deleting_with_a_stale_etag_is_aborted(world: World) -> None:
 
 def test_an_image_stays_while_an_unfinished_version_needs_it(world: World) -> None:
     made = create(world)
-    definition = world.definition()
-    request = image_version_requests_pb2.CreateImageVersionRequest(
-        parent=definition, image_version_id="1.0.0"
-    )
-    request.image_version.location = "eastus"
-    request.image_version.target_regions.add(location="eastus")
-    request.image_version.storage_profile.source.managed_image = made.name
+    request = version_request(world, made.name)
     operation = world.owner.versions.CreateImageVersion(request)
-    version = world.get(f"{definition}/versions/1.0.0")
+    version = world.get(f"{request.parent}/versions/1.0.0")
 
     with refused(grpc.StatusCode.FAILED_PRECONDITION, "SOURCE_IN_USE") as refusal:
         delete(world, made.name)
