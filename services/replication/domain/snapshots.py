@@ -54,20 +54,19 @@ def view_of(
 ) -> ReplicationView:
     """Put the rows of a replication together."""
     by_location = {region.location: region for region in regions}
-    found: list[RegionView] = []
-    for location in record.locations:
-        region = by_location.get(location)
-        if region is None:
-            continue
-        views = tuple(
-            ReplicaView(replica, _disks_of(replica, disks))
-            for replica in replicas
-            if replica.location == location
-        )
-        found.append(RegionView(region, views))
-    return ReplicationView(record, tuple(found))
-
-
-def _disks_of(replica: Replica, disks: tuple[ReplicaDisk, ...]) -> tuple[ReplicaDisk, ...]:
-    mine = [one for one in disks if (one.location, one.slot) == (replica.location, replica.slot)]
-    return tuple(sorted(mine, key=lambda one: disk_order(one.disk)))
+    views: dict[str, list[ReplicaView]] = {}
+    parts: dict[tuple[str, str], list[ReplicaDisk]] = {}
+    for disk in disks:
+        parts.setdefault((disk.location, disk.slot), []).append(disk)
+    for replica in replicas:
+        mine = parts.get((replica.location, replica.slot), [])
+        mine.sort(key=lambda one: disk_order(one.disk))
+        views.setdefault(replica.location, []).append(ReplicaView(replica, tuple(mine)))
+    return ReplicationView(
+        record,
+        tuple(
+            RegionView(by_location[location], tuple(views.get(location, ())))
+            for location in record.locations
+            if location in by_location
+        ),
+    )

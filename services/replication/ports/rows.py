@@ -90,8 +90,8 @@ class RegionRows(Protocol):
     def occupants(self, location: str) -> Mapping[str, int]:
         """Answer, by slot, how many replicas and blobs are in the region."""
 
-    def stored_bytes(self, location: str) -> Mapping[str, int]:
-        """Answer, by slot, the bytes that replicas and blobs occupy."""
+    def stored_bytes(self, locations: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
+        """Answer, by region and slot, the bytes that replicas and blobs occupy."""
 
     def is_targeted(self, location: str) -> bool:
         """Whether a version wants a replica in the region."""
@@ -106,6 +106,9 @@ class VersionRows(Protocol):
     def lock(self, uid: str) -> Version | None:
         """Answer a version and keep others from changing anything of it."""
 
+    def many(self, uids: Sequence[str]) -> Mapping[str, Version]:
+        """Answer versions by uid."""
+
     def named(self, name_key: str) -> Version | None:
         """Answer the version that has the name now: the newest that is not withdrawn."""
 
@@ -118,11 +121,17 @@ class VersionRows(Protocol):
     def disks(self, uid: str) -> Sequence[VersionDisk]:
         """Answer the known content of the disks, in their order."""
 
+    def contents(self, uids: Sequence[str]) -> Sequence[VersionDisk]:
+        """Answer the known content of the disks of several versions."""
+
     def put_disk(self, disk: VersionDisk) -> None:
         """Record the content of a disk, once."""
 
     def regions(self, uid: str) -> Sequence[VersionRegion]:
         """Answer the regions of a version in their order."""
+
+    def regions_of(self, uids: Sequence[str]) -> Sequence[VersionRegion]:
+        """Answer the regions of several versions."""
 
     def put_region(self, region: VersionRegion) -> None:
         """Add or replace a region of a version."""
@@ -159,6 +168,9 @@ class ReplicationRows(Protocol):
 
     def final(self, replication: str) -> ReplicationView | None:
         """Answer the whole replication as it ended; None while it is open."""
+
+    def finals(self, ids: Sequence[str]) -> Mapping[str, ReplicationView]:
+        """Answer replications as they ended, by id; those that are open are left out."""
 
     def page(self, listing: Listing) -> Sequence[ReplicationRecord]:
         """Answer a page of replications."""
@@ -201,6 +213,9 @@ class ReplicaRows(Protocol):
 
     def disks(self, version: str, location: str = "", slot: str = "") -> Sequence[ReplicaDisk]:
         """Answer the disks of the replicas of a version, a region or a slot."""
+
+    def disks_of(self, versions: Sequence[str]) -> Sequence[ReplicaDisk]:
+        """Answer the disks of all replicas of several versions."""
 
     def put_disk(self, disk: ReplicaDisk) -> None:
         """Add or replace a disk of a replica."""

@@ -131,8 +131,8 @@ class ReplicationServicer:
             extra=str(request.view),
         )
         listing = _below(listing, _name(call))
-        found, last = self._replications.list(listing, _readable(call))
         full = request.view == replication_pb2.REPLICATION_VIEW_FULL
+        found, last = self._replications.list(listing, _readable(call), full=full)
         return pb.ListReplicationsResponse(
             replications=[replication_message(one, full=full) for one in found],
             next_page_token=self._pages.token(last, binding),

@@ -91,16 +91,18 @@ class RegionTable:
         """Answer, by slot, how many replicas and blobs are in the region."""
         return self._by_slot(location, func.count())
 
-    def stored_bytes(self, location: str) -> Mapping[str, int]:
-        """Answer, by slot, the bytes that replicas and blobs occupy."""
+    def stored_bytes(self, locations: Sequence[str]) -> Mapping[str, Mapping[str, int]]:
+        """Answer, by region and slot, the bytes that replicas and blobs occupy."""
         d, b = tables.replica_disks.c, tables.blobs.c
-        found: dict[str, int] = {}
-        for statement in (
-            select(d.slot, func.sum(d.stored_bytes)).where(d.location == location).group_by(d.slot),
-            select(b.slot, func.sum(b.stored_bytes)).where(b.location == location).group_by(b.slot),
-        ):
-            for slot, total in self._connection.execute(statement):
-                found[slot] = found.get(slot, 0) + int(total or 0)
+        found: dict[str, dict[str, int]] = {location: {} for location in locations}
+        for table in (d, b):
+            statement = (
+                select(table.location, table.slot, func.sum(table.stored_bytes))
+                .where(table.location.in_(locations))
+                .group_by(table.location, table.slot)
+            )
+            for location, slot, total in self._connection.execute(statement):
+                found[location][slot] = found[location].get(slot, 0) + int(total)
         return found
 
     def is_targeted(self, location: str) -> bool:

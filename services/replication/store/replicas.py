@@ -50,6 +50,10 @@ class ReplicaTable:
             statement = statement.where(_D.slot == slot)
         return _DISKS.all(self._connection, statement)
 
+    def disks_of(self, versions: Sequence[str]) -> Sequence[ReplicaDisk]:
+        """Answer the disks of all replicas of several versions."""
+        return _DISKS.all(self._connection, _DISKS.select.where(_D.version.in_(versions)))
+
     def put_disk(self, disk: ReplicaDisk) -> None:
         """Add or replace a disk of a replica."""
         _DISKS.put(self._connection, disk)

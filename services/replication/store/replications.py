@@ -1,6 +1,6 @@
 """Replications and their events in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -56,10 +56,13 @@ class ReplicationTable:
 
     def final(self, replication: str) -> ReplicationView | None:
         """Answer the whole replication as it ended; None while it is open."""
-        statement = select(_T.final).where(_T.id == replication)
-        found = self._connection.execute(statement).scalar_one_or_none()
-        view: ReplicationView | None = decode(ReplicationView | None, found)
-        return view
+        return self.finals([replication]).get(replication)
+
+    def finals(self, ids: Sequence[str]) -> Mapping[str, ReplicationView]:
+        """Answer replications as they ended, by id; those that are open are left out."""
+        statement = select(_T.id, _T.final).where(_T.id.in_(ids), _T.final.is_not(None))
+        rows = self._connection.execute(statement)
+        return {row.id: decode(ReplicationView, row.final) for row in rows}
 
     def page(self, listing: Listing) -> Sequence[ReplicationRecord]:
         """Answer a page of replications."""

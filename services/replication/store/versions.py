@@ -1,6 +1,6 @@
 """Versions and their regions in the database."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, select, tuple_
@@ -39,6 +39,11 @@ class VersionTable:
         """Answer a version and keep others from changing anything of it."""
         return _VERSIONS.get(self._connection, uid, lock=True)
 
+    def many(self, uids: Sequence[str]) -> Mapping[str, Version]:
+        """Answer versions by uid."""
+        statement = _VERSIONS.select.where(tables.versions.c.uid.in_(uids))
+        return {one.uid: one for one in _VERSIONS.all(self._connection, statement)}
+
     def named(self, name_key: str) -> Version | None:
         """Answer the version that has the name now: the newest that is not withdrawn."""
         v = tables.versions.c
@@ -59,9 +64,12 @@ class VersionTable:
 
     def disks(self, uid: str) -> Sequence[VersionDisk]:
         """Answer the known content of the disks, in their order."""
-        statement = _DISKS.select.where(tables.version_disks.c.version == uid)
-        found = _DISKS.all(self._connection, statement)
-        return sorted(found, key=lambda one: disk_order(one.disk))
+        return sorted(self.contents([uid]), key=lambda one: disk_order(one.disk))
+
+    def contents(self, uids: Sequence[str]) -> Sequence[VersionDisk]:
+        """Answer the known content of the disks of several versions."""
+        statement = _DISKS.select.where(tables.version_disks.c.version.in_(uids))
+        return _DISKS.all(self._connection, statement)
 
     def put_disk(self, disk: VersionDisk) -> None:
         """Record the content of a disk, once."""
@@ -69,9 +77,13 @@ class VersionTable:
 
     def regions(self, uid: str) -> Sequence[VersionRegion]:
         """Answer the regions of a version in their order."""
+        return self.regions_of([uid])
+
+    def regions_of(self, uids: Sequence[str]) -> Sequence[VersionRegion]:
+        """Answer the regions of several versions, each in their order."""
         t = tables.version_regions.c
-        statement = _REGIONS.select.where(t.version == uid).order_by(t.ordinal, t.location)
-        return _REGIONS.all(self._connection, statement)
+        statement = _REGIONS.select.where(t.version.in_(uids))
+        return _REGIONS.all(self._connection, statement.order_by(t.version, t.ordinal, t.location))
 
     def put_region(self, region: VersionRegion) -> None:
         """Add or replace a region of a version."""

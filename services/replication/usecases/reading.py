@@ -110,18 +110,34 @@ class Replications:
         return self._rows.snapshot(lambda tx: view_in(tx, replication))
 
     def list(
-        self, listing: Listing, keep: Callable[[str], bool]
+        self, listing: Listing, keep: Callable[[str], bool], *, full: bool
     ) -> tuple[Sequence[ReplicationView], tuple[Any, ...] | None]:
         """Answer a page of replications of versions that `keep` keeps by name.
 
-        Also answers the values after which the next page begins, None after the last.
+        Also answers the values after which the next page begins, None after the last. Without
+        `full` the views have no replicas.
         """
 
         def find(tx: Tx) -> tuple[Sequence[ReplicationView], tuple[Any, ...] | None]:
             records, last = kept_rows(
                 tx.replications.page, listing, lambda one: keep(one.name), _position
             )
-            return [view_in(tx, one.id) for one in records], last
+            finals = tx.replications.finals([one.id for one in records])
+            running = [one for one in records if one.id not in finals]
+            uids = list({one.version for one in running})
+            regions = tx.versions.regions_of(uids) if uids else ()
+            replicas = [r for uid in uids for r in tx.replicas.of_version(uid)] if full else []
+            disks = tx.replicas.disks_of(uids) if full and uids else ()
+            return [
+                finals.get(one.id)
+                or view_of(
+                    one,
+                    tuple(region for region in regions if region.version == one.version),
+                    tuple(replica for replica in replicas if replica.version == one.version),
+                    tuple(disk for disk in disks if disk.version == one.version),
+                )
+                for one in records
+            ], last
 
         return self._rows.snapshot(find)
 
@@ -131,44 +147,34 @@ class Replications:
         """Answer a page of replicas of versions that `keep` keeps by name; as `list`."""
 
         def find(tx: Tx) -> tuple[Sequence[ShownReplica], tuple[Any, ...] | None]:
-            versions: dict[str, Version | None] = {}
-
-            def version_of(one: Replica) -> Version | None:
-                if one.version not in versions:
-                    versions[one.version] = tx.versions.get(one.version)
-                return versions[one.version]
-
-            def kept(one: Replica) -> bool:
-                version = version_of(one)
-                return version is not None and keep(version.name)
-
-            replicas, last = kept_rows(tx.replicas.page, listing, kept, _position)
-            regions = {one.id: one for one in tx.regions.all()} if replicas else {}
-            contents = {
-                uid: {one.disk: one for one in tx.versions.disks(uid)}
-                for uid in {one.version for one in replicas}
-            }
-            shown: list[ShownReplica] = []
-            for one in replicas:
-                version = version_of(one)
-                if version is None:
-                    continue
-                disks = sorted(
-                    tx.replicas.disks(one.version, one.location, one.slot),
-                    key=lambda disk: disk_order(disk.disk),
+            found, last = kept_rows(
+                tx.replicas.page, listing, lambda one: keep(one.name_key), _position
+            )
+            uids = list({one.version for one in found})
+            if not uids:
+                return (), last
+            versions = tx.versions.many(uids)
+            regions = {one.id: one for one in tx.regions.all()}
+            contents = tx.versions.contents(uids)
+            disks = tx.replicas.disks_of(uids)
+            return [
+                ShownReplica(
+                    one,
+                    _disks_of(one, disks),
+                    {disk.disk: disk for disk in contents if disk.version == one.version},
+                    versions[one.version],
+                    regions.get(one.location),
                 )
-                shown.append(
-                    ShownReplica(
-                        one,
-                        {disk.disk: disk for disk in disks},
-                        contents[one.version],
-                        version,
-                        regions.get(one.location),
-                    )
-                )
-            return shown, last
+                for one in found
+            ], last
 
         return self._rows.snapshot(find)
+
+
+def _disks_of(replica: Replica, disks: Sequence[ReplicaDisk]) -> dict[str, ReplicaDisk]:
+    place = replica.version, replica.location, replica.slot
+    mine = [one for one in disks if (one.version, one.location, one.slot) == place]
+    return {one.disk: one for one in sorted(mine, key=lambda one: disk_order(one.disk))}
 
 
 def view_in(tx: Tx, replication: str) -> ReplicationView:

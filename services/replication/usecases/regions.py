@@ -148,7 +148,7 @@ class Regions:
             _require_free(tx, location, display_name, location)
             tx.regions.update(after)
             _tell(tx, after)
-            return StoredRegion(after, tx.regions.stored_bytes(location))
+            return StoredRegion(after, tx.regions.stored_bytes([location])[location])
 
         return self._rows.transact(lambda tx: tx.requests.once(request, lambda: change(tx)))
 
@@ -181,7 +181,7 @@ class Regions:
             region = tx.regions.get(location)
             if region is None:
                 raise NotFound.of(REGION_TYPE, region_name(location))
-            return StoredRegion(region, tx.regions.stored_bytes(location))
+            return StoredRegion(region, tx.regions.stored_bytes([location])[location])
 
         return self._rows.read(find)
 
@@ -192,8 +192,8 @@ class Regions:
 
         def find(tx: Tx) -> tuple[Sequence[StoredRegion], tuple[Any, ...] | None]:
             kept, last = kept_rows(tx.regions.page, listing, keep, _position)
-            found = [StoredRegion(one, tx.regions.stored_bytes(one.id)) for one in kept]
-            return found, last
+            stored = tx.regions.stored_bytes([one.id for one in kept])
+            return [StoredRegion(one, stored[one.id]) for one in kept], last
 
         return self._rows.read(find)
 

@@ -4,7 +4,7 @@ import random
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from services.replication.content.refs import read_version
 from services.replication.content.replicate import Origin
 from services.replication.content.segment_io import read_manifest
 from services.replication.content.slots import Slot as ContentSlot
+from services.replication.content.store import Store
 from services.replication.content.upload import BlobUpload
 from services.replication.domain.desired import (
     DesiredDisk,
@@ -30,12 +31,13 @@ from services.replication.domain.desired import (
     ReplicaSet,
     SourceKind,
 )
+from services.replication.domain.events import Event
 from services.replication.domain.grants import Demand, Grant
 from services.replication.domain.names import storage_id
-from services.replication.domain.records import ReplicationRecord
+from services.replication.domain.records import Replica, ReplicationRecord
 from services.replication.domain.region import Limits, Region, Slot, StoreAddress
 from services.replication.domain.snapshots import ReplicationView
-from services.replication.domain.states import ReplicationMode, StorageType
+from services.replication.domain.states import CopyState, ReplicationMode, StorageType
 from services.replication.store import tables
 from services.replication.store.blob_sources import BlobSourceTable
 from services.replication.store.feed import initialise
@@ -107,7 +109,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.rows = SqlUnitOfWork(self.db)
-        self.stores = StorePool(SystemClock())
+        self.stores = StorePool(SystemClock(), source_stores={"files": str(self.root / "files")})
         self.grants = AnyGrant()
         self.rights = SomeRights()
         self.results = Results()
@@ -138,7 +140,7 @@ class World:
         self.rows.transact(lambda tx: tx.regions.insert(region))
         return region
 
-    def slot_store(self, location: str, slot: str = "s1"):
+    def slot_store(self, location: str, slot: str = "s1") -> Store:
         region = self.rows.read(lambda tx: tx.regions.get(location))
         assert region is not None
         found = region.slot(slot)
@@ -248,7 +250,21 @@ class World:
         events = self.rows.read(lambda tx: tx.replications.events_after(replication, 0, 1000))
         raise AssertionError(f"{replication} has not ended: {record} {events[-3:]}")
 
-    def events(self, replication: str):
+    def replica(self, location: str, slot: str = "s1", uid: str = "a" * 32) -> Replica:
+        found = self.rows.read(lambda tx: tx.replicas.get(uid, location, slot))
+        assert found is not None
+        return found
+
+    def wait_state(self, state: CopyState, location: str, slot: str = "s1") -> Replica:
+        """Wait until a replica is in a state."""
+        pause = threading.Event()
+        for _ in range(1000):
+            if self.replica(location, slot).state is state:
+                return self.replica(location, slot)
+            pause.wait(0.01)
+        raise AssertionError(f"{location}/{slot} is {self.replica(location, slot)}")
+
+    def events(self, replication: str) -> Sequence[Event]:
         return self.rows.read(lambda tx: tx.replications.events_after(replication, 0, 10_000))
 
     def content(self, uid: str, location: str, disk: str, slot: str = "s1") -> bytes | None:
@@ -269,6 +285,3 @@ class World:
 def some_bytes(size: int, seed: int = 1) -> bytes:
     """Bytes that compress to nothing and repeat nowhere."""
     return random.Random(seed).randbytes(size)
-
-
-__all__ = ["Sequence", "World", "replace", "some_bytes"]

@@ -1,0 +1,97 @@
+"""Where a replica is copied from, and when it waits."""
+
+from dataclasses import replace
+
+from services.replication.domain.states import CopyState, Health
+from services.replication.domain.topology import (
+    FromReplica,
+    FromSource,
+    Lost,
+    Situation,
+    Wait,
+    choose_origin,
+)
+from tests.unit.replication.domain.test_placement import NOW, replica
+
+ORDER = {"home": 0, "east": 1, "west": 2}
+
+
+def at(location: str, slot: str = "s1", state: CopyState = CopyState.PENDING, **more):
+    return replace(replica(slot, state), location=location, **more)
+
+
+def good(location: str, slot: str = "s1", health: Health = Health.GOOD):
+    return at(location, slot, CopyState.COMPLETED, health=health, commit_time=NOW)
+
+
+def situation(*, known: bool = True, near: bool = True, local=()) -> Situation:
+    return Situation("home", ORDER, known, near, frozenset(local))
+
+
+def test_a_hashed_local_source_is_read_by_all_at_once():
+    all_of_them = [at("home"), at("east"), at("west")]
+    for one in all_of_them:
+        assert choose_origin(one, all_of_them, situation()) == FromSource()
+
+
+def test_a_far_source_is_read_by_the_home_region_alone():
+    home, east = at("home"), at("east")
+    far = situation(near=False)
+    assert choose_origin(home, [home, east], far) == FromSource()
+    assert choose_origin(east, [home, east], far) == Wait()
+
+
+def test_another_region_reads_a_far_source_once_home_has_failed():
+    home, east = at("home", state=CopyState.FAILED), at("east")
+    assert choose_origin(east, [home, east], situation(near=False)) == FromSource()
+
+
+def test_a_file_is_hashed_by_one_replica_alone():
+    first, second, east = at("home"), at("home", "s2"), at("east")
+    unknown = situation(known=False)
+    assert choose_origin(first, [first, second, east], unknown) == FromSource()
+    assert choose_origin(second, [first, second, east], unknown) == Wait()
+    assert choose_origin(east, [first, second, east], unknown) == Wait()
+
+
+def test_the_nearest_committed_replica_is_taken():
+    mine = at("east", "s2")
+    near, far = good("east"), good("home")
+    assert choose_origin(mine, [mine, near, far], situation()) == FromReplica("east", "s1")
+    assert choose_origin(mine, [mine, far], situation(local={("home", "s1")})) == FromReplica(
+        "home", "s1"
+    )
+
+
+def test_a_damaged_replica_comes_after_a_good_one():
+    mine = at("east", "s9")
+    bad, far = good("east", health=Health.DAMAGED), good("home")
+    local = situation(local={("home", "s1"), ("east", "s1")})
+    assert choose_origin(mine, [mine, bad, far], local) == FromReplica("east", "s1")
+    also = good("east", "s2")
+    assert choose_origin(mine, [mine, bad, also], local) == FromReplica("east", "s2")
+
+
+def test_after_a_failure_the_next_best_is_tried():
+    mine = at("east", "s9", failures=1)
+    assert choose_origin(
+        mine, [mine, good("east"), good("east", "s2")], situation()
+    ) == FromReplica("east", "s2")
+
+
+def test_far_bytes_cross_into_a_region_once():
+    first = at("east", state=CopyState.COPYING)
+    second = at("east", "s2")
+    home = good("home")
+    assert choose_origin(second, [first, second, home], situation()) == Wait()
+    assert choose_origin(first, [first, second, home], situation()) == FromReplica("home", "s1")
+    near = situation(local={("home", "s1")})
+    assert choose_origin(second, [first, second, home], near) == FromReplica("home", "s1")
+    paused = replace(first, state=CopyState.PAUSED)
+    assert choose_origin(second, [paused, second, home], situation()) == FromReplica("home", "s1")
+
+
+def test_a_version_whose_replicas_are_all_gone_has_no_origin():
+    gone = good("home", health=Health.LOST)
+    mine = at("east")
+    assert choose_origin(mine, [mine, gone], situation()) == Lost()
