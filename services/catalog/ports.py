@@ -240,6 +240,9 @@ class Definitions(Resources[Definition], Protocol):
     def with_identifier(self, gallery_key: str, identifier_key: str) -> Definition | None:
         """Answer the definition of a gallery that has this publisher, offer and SKU."""
 
+    def below(self, gallery_key: str) -> Sequence[Definition]:
+        """Answer all definitions of a gallery, in the order of their keys."""
+
 
 class Versions(Resources[Version], Protocol):
     """Image versions with their regions."""
@@ -261,6 +264,9 @@ class Versions(Resources[Version], Protocol):
 
     def deleted(self, key: str) -> datetime | None:
         """Answer when the last version of this name was deleted for good."""
+
+    def outside(self, gallery_key: str, location: str, limit: int) -> Sequence[str]:
+        """Answer at most `limit` names of versions of a gallery that are in another region."""
 
     def is_usable(self, uid: str, location: str) -> bool:
         """Whether a version can be used in a region."""
@@ -542,8 +548,9 @@ class ViewQuery:
 
     `galleries` are their uids, `across` whether rows are ordered by gallery too; `location` is
     empty for every region, `image` the key of an id or empty for every image, `number` that of
-    one version. `order` names fields of the view; `after` is the position of the last row of
-    the page before. Positions hold nothing private.
+    one version, `selectable` whether only what `latest` may mean is looked for. `order` names
+    fields of the view; `after` is the position of the last row of the page before. Positions
+    hold nothing private.
     """
 
     id: ViewId
@@ -553,6 +560,7 @@ class ViewQuery:
     image: str = ""
     number: Number | None = None
     across: bool = False
+    selectable: bool = False
     with_deleted: bool = False
     order: Sequence[Order] = ()
     after: tuple[Any, ...] | None = None

@@ -1,14 +1,18 @@
 """Image definitions between the contract and the domain."""
 
+from collections.abc import Mapping
+from typing import Any
+
 from stoa.catalog.v1 import image_definition_pb2 as pb
 
-from services.catalog.convert.common import fill, timestamp
+from services.catalog.convert.common import fill, optional_time, timestamp
 from services.catalog.convert.hardware import (
     ARCHITECTURES,
     DISK_TYPES,
     GENERATIONS,
     OS_STATES,
     OS_TYPES,
+    decode_plan,
     encode_plan,
 )
 from services.catalog.domain.definition import (
@@ -99,3 +103,31 @@ def _decode_range(message: pb.ResourceRange) -> ResourceRange:
         min=message.min if message.HasField("min") else None,
         max=message.max if message.HasField("max") else None,
     )
+
+
+def update_fields(message: pb.ImageDefinition) -> Mapping[str, Any]:
+    """Answer what an update sends, by the first parts of the paths; None: not populated."""
+    identifier = message.identifier
+    disallowed = (DISK_TYPES.member(one) for one in message.disallowed.disk_types)
+    return {
+        "location": message.location,
+        "os_type": OS_TYPES.member(message.os_type),
+        "os_state": OS_STATES.member(message.os_state),
+        "identifier": {
+            part: getattr(identifier, part) or None for part in ("publisher", "offer", "sku")
+        },
+        "hyper_v_generation": GENERATIONS.member(message.hyper_v_generation),
+        "architecture": ARCHITECTURES.member(message.architecture),
+        "description": message.description,
+        "eula": message.eula,
+        "privacy_statement_uri": message.privacy_statement_uri,
+        "release_note_uri": message.release_note_uri,
+        "end_of_life_time": optional_time(message, "end_of_life_time"),
+        "recommended": decode_recommended(message.recommended),
+        "disallowed": tuple(one for one in disallowed if one is not None),
+        "purchase_plan": decode_plan(message.purchase_plan)
+        if message.HasField("purchase_plan")
+        else None,
+        "features": tuple(map(decode_feature, message.features)),
+        "tags": dict(message.tags),
+    }

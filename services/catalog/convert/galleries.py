@@ -1,5 +1,6 @@
 """Galleries between the contract and the domain."""
 
+from collections.abc import Mapping
 from typing import Any, Final
 
 from stoa.catalog.v1 import gallery_pb2 as pb
@@ -97,3 +98,35 @@ def encode_consumers(consumers: Consumers, message: Any) -> None:
     """Fill in subscriptions and tenants."""
     message.subscriptions.extend(consumers.subscriptions)
     message.tenants.extend(consumers.tenants)
+
+
+def update_fields(message: pb.Gallery) -> Mapping[str, Any]:
+    """Answer what an update sends, by the first parts of the paths; None: not populated."""
+    profile, soft = message.sharing_profile, message.soft_delete_policy
+    info = profile.community_gallery_info
+    return {
+        "location": message.location,
+        "description": message.description,
+        "allow_copy": message.allow_copy if message.HasField("allow_copy") else None,
+        "tags": dict(message.tags),
+        "sharing_profile": {
+            "mode": MODES.member(profile.mode),
+            "community_gallery_info": {
+                field: getattr(info, field) or None
+                for field in (
+                    "publisher_uri",
+                    "publisher_contact",
+                    "eula",
+                    "privacy_statement_uri",
+                    "public_name_prefix",
+                )
+            },
+        },
+        "soft_delete_policy": {
+            "enabled": soft.enabled if soft.HasField("enabled") else None,
+            **{
+                field: getattr(soft, field).ToTimedelta() if soft.HasField(field) else None
+                for field in ("retention_duration", "grace_duration")
+            },
+        },
+    }

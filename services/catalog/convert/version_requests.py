@@ -1,16 +1,21 @@
 """Requests about image versions, read."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
+from stoa.catalog.v1 import (
+    image_version_pb2,
+    storage_profile_pb2,
+    target_region_pb2,
+    version_profiles_pb2,
+)
 from stoa.catalog.v1 import image_version_requests_pb2 as requests_pb
-from stoa.catalog.v1 import storage_profile_pb2, target_region_pb2, version_profiles_pb2
 
 from services.catalog.convert.common import optional_time
 from services.catalog.convert.hardware import CACHINGS, STORAGE_TYPES
 from services.catalog.convert.versions import MODES, WAIT_MODES
 from services.catalog.domain.hardware import StorageType
-from services.catalog.domain.names import OS_DISK
+from services.catalog.domain.names import OS_DISK, disk_order
 from services.catalog.domain.version import (
     ReplicaSet,
     ReplicationMode,
@@ -22,8 +27,9 @@ from services.catalog.domain.version import (
 )
 from services.catalog.usecases.version_create import CreateVersion
 from services.catalog.usecases.version_sources import DiskSpec
+from services.catalog.usecases.version_update import Shape
 from services.kernel.errors import Unimplemented
-from services.kernel.names import Name
+from services.kernel.names import Name, key
 from services.kernel.violations import Violations
 
 _VERSION: Final = "image_version"
@@ -60,6 +66,41 @@ def decode_create(
         wait_for=wait_mode(request.wait_for),
         validate_only=request.validate_only,
     )
+
+
+def update_fields(message: image_version_pb2.ImageVersion) -> Mapping[str, Any]:
+    """Answer what an update sends, by the first parts of the paths; None: not populated."""
+    safety = message.safety_profile
+    return {
+        "location": message.location,
+        "storage_profile": _shape(message.storage_profile),
+        "storage_account_type": STORAGE_TYPES.member(message.storage_account_type),
+        "replication_mode": MODES.member(message.replication_mode),
+        "uefi_settings": message.uefi_settings.SerializeToString() or None,
+        "target_regions": tuple(map(decode_target, message.target_regions)),
+        "replica_count": message.replica_count if message.HasField("replica_count") else None,
+        "exclude_from_latest": message.exclude_from_latest
+        if message.HasField("exclude_from_latest")
+        else None,
+        "end_of_life_time": optional_time(message, "end_of_life_time"),
+        "safety_profile": {
+            field: getattr(safety, field) if safety.HasField(field) else None
+            for field in (
+                "allow_deletion_of_replicated_locations",
+                "block_deletion_before_end_of_life",
+            )
+        },
+        "tags": dict(message.tags),
+    }
+
+
+def _shape(profile: storage_profile_pb2.StorageProfile) -> Shape | None:
+    """Answer what a storage profile is compared by, None where none is sent."""
+    whole = _decode_whole(profile)
+    if whole is not None:
+        return ((whole.kind.value, key(whole.name)),)
+    disks = sorted(_decode_disks(profile), key=lambda one: disk_order(one.disk))
+    return tuple((one.disk, key(one.name)) for one in disks) or None
 
 
 def wait_mode(number: int) -> WaitMode:

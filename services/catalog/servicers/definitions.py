@@ -20,7 +20,8 @@ from services.catalog.domain.hardware import Architecture, HyperVGeneration, OsS
 from services.catalog.servicers import mutations, reading
 from services.catalog.servicers.dependencies import Dependencies
 from services.catalog.servicers.resource_groups import COMMON_FIELDS, COMMON_ORDERS, delete
-from services.catalog.usecases import definitions, deletes
+from services.catalog.servicers.updates import update_of
+from services.catalog.usecases import definition_update, definitions, deletes
 from services.kernel.filter import Kind
 from services.kernel.rpc.call import Call
 
@@ -75,6 +76,24 @@ class ImageDefinitionServicer:
     def ListImageDefinitions(self, request: pb.ListImageDefinitionsRequest, call: Call) -> Any:
         return reading.page(
             self._d, call, self._d.readers.definitions, request, listing=self._listing
+        )
+
+    def UpdateImageDefinition(self, request: pb.UpdateImageDefinitionRequest, call: Call) -> bytes:
+        sent = request.image_definition
+        command = update_of(call, sent, request.update_mask, convert.update_fields(sent))
+        return mutations.mutate(
+            self._d,
+            call,
+            request,
+            encode=mutations.serialized(convert.encode),
+            names=("image_definition.name",),
+            use=lambda context, mutation: definition_update.update(
+                command,
+                context,
+                mutation,
+                subscriptions=self._d.subscriptions,
+                allow_update_image=request.allow_update_image,
+            ),
         )
 
     def DeleteImageDefinition(self, request: pb.DeleteImageDefinitionRequest, call: Call) -> bytes:

@@ -12,7 +12,8 @@ from services.catalog.domain.gallery import SharingMode
 from services.catalog.servicers import mutations, reading, sharing
 from services.catalog.servicers.dependencies import Dependencies
 from services.catalog.servicers.resource_groups import COMMON_FIELDS, COMMON_ORDERS, delete
-from services.catalog.usecases import deletes, galleries
+from services.catalog.servicers.updates import update_of
+from services.catalog.usecases import deletes, galleries, gallery_update
 from services.kernel.filter import Kind
 from services.kernel.rpc.call import Call
 
@@ -82,6 +83,20 @@ class GalleryServicer:
 
     def ShareGallery(self, request: gallery_sharing_pb2.ShareGalleryRequest, call: Call) -> bytes:
         return sharing.share(self._d, call, request)
+
+    def UpdateGallery(self, request: pb.UpdateGalleryRequest, call: Call) -> bytes:
+        sent = request.gallery
+        command = update_of(call, sent, request.update_mask, convert.update_fields(sent))
+        return mutations.mutate(
+            self._d,
+            call,
+            request,
+            encode=mutations.serialized(convert.encode),
+            names=("gallery.name",),
+            use=lambda context, mutation: gallery_update.update(
+                command, context, mutation, subscriptions=self._d.subscriptions
+            ),
+        )
 
     def DeleteGallery(self, request: pb.DeleteGalleryRequest, call: Call) -> bytes:
         return delete(self._d, call, request, deletes.GALLERY)

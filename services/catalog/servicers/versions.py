@@ -19,8 +19,16 @@ from services.catalog.domain.version import ReplicationMode, VersionState
 from services.catalog.servicers import mutations, reading
 from services.catalog.servicers.dependencies import Dependencies
 from services.catalog.servicers.resource_groups import COMMON_FIELDS, COMMON_ORDERS
-from services.catalog.usecases import resolve, version_create, version_delete, version_targets
-from services.kernel.errors import NotFound, Unimplemented
+from services.catalog.servicers.updates import update_of
+from services.catalog.servicers.view_resolution import resolve_view
+from services.catalog.usecases import (
+    resolve,
+    version_create,
+    version_delete,
+    version_targets,
+    version_update,
+)
+from services.kernel.errors import NotFound
 from services.kernel.filter import Kind
 from services.kernel.rpc.call import Call
 
@@ -106,6 +114,31 @@ class ImageVersionServicer:
             self._d, call, self._d.readers.versions, request, listing=self._listing, view=view
         )
 
+    def UpdateImageVersion(
+        self, request: requests_pb.UpdateImageVersionRequest, call: Call
+    ) -> bytes:
+        sent = request.image_version
+        command = version_update.UpdateVersion(
+            update_of(call, sent, request.update_mask, convert.update_fields(sent)),
+            convert.encrypted_paths(sent.target_regions, "image_version.target_regions"),
+            convert.wait_mode(request.wait_for),
+            request.validate_only,
+        )
+        return mutations.mutate(
+            self._d,
+            call,
+            request,
+            encode=mutations.started,
+            names=("image_version.name",),
+            use=lambda context, mutation: version_update.update(
+                command,
+                context,
+                mutation,
+                subscriptions=self._d.subscriptions,
+                regions=self._d.regions,
+            ),
+        )
+
     def DeleteImageVersion(
         self, request: requests_pb.DeleteImageVersionRequest, call: Call
     ) -> bytes:
@@ -147,17 +180,14 @@ class ImageVersionServicer:
         self, request: image_resolution_pb2.ResolveImageVersionRequest, call: Call
     ) -> image_resolution_pb2.ResolveImageVersionResponse:
         image = mutations.scope_of(call)
-        if "/locations/" in image.pattern:
-            raise Unimplemented("views are not resolved yet")
         identifier = None
         if request.HasField("identifier"):
             identifier = convert_definitions.decode_identifier(request.identifier)
-        found = resolve.resolve(
-            resolve.Resolve(image, identifier, request.location),
-            mutations.context_of(self._d, call),
-            readers=self._d.readers,
-            regions=self._d.regions,
-        )
+        command = resolve.Resolve(image, identifier, request.location)
+        context = mutations.context_of(self._d, call)
+        if "location" in image.ids:
+            return _resolution(resolve_view(command, context, dependencies=self._d, call=call))
+        found = resolve.resolve(command, context, readers=self._d.readers, regions=self._d.regions)
         return _resolution(found)
 
     def _change_targets(

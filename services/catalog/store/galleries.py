@@ -54,6 +54,13 @@ _PENDING: Final = (
 )
 
 
+_BELOW: Final = (
+    select(image_definitions.c.document)
+    .where(image_definitions.c.parent_key == bindparam("p"))
+    .order_by(image_definitions.c.key)
+)
+
+
 class GalleryStore(ResourceStore[Gallery]):
     """Galleries in one transaction."""
 
@@ -68,8 +75,9 @@ class GalleryStore(ResourceStore[Gallery]):
         """Keep a public name for ever; False where it was given before."""
         maker = sqlite.insert if self._tx.dialect.name == "sqlite" else postgresql.insert
         values = {"public_name_key": fold(public_name), "gallery_uid": gallery_uid}
-        statement = maker(public_names).values(values).on_conflict_do_nothing()
-        return self._tx.execute(statement).rowcount == 1
+        added = maker(public_names).values(values).on_conflict_do_nothing()
+        # Not the row count: a driver need not tell it of an INSERT.
+        return self._tx.execute(added.returning(public_names.c.gallery_uid)).first() is not None
 
     def contents(self, gallery_key: str, limit: int) -> Contents:
         """Answer what can be used of a gallery somewhere, with at most `limit` definitions."""
@@ -97,3 +105,8 @@ class DefinitionStore(ResourceStore[Definition]):
         """Answer the definition of a gallery that has this publisher, offer and SKU."""
         parameters = {"p": gallery_key, "i": identifier_key}
         return self._loaded(self._tx.execute(_IDENTIFIED, parameters).scalar_one_or_none())
+
+    def below(self, gallery_key: str) -> Sequence[Definition]:
+        """Answer all definitions of a gallery, in the order of their keys."""
+        found = self._tx.execute(_BELOW, {"p": gallery_key}).scalars()
+        return [load(Definition, document) for document in found]

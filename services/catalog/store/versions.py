@@ -17,6 +17,7 @@ from services.catalog.store.kinds import VERSIONS
 from services.catalog.store.resources import ResourceStore
 from services.catalog.store.tables import deleted_versions, image_versions, version_regions
 from services.kernel.clock import Clock
+from services.kernel.db.listing import at_or_below
 from services.kernel.errors import AlreadyExists
 from services.kernel.names import parent
 
@@ -88,6 +89,16 @@ class VersionStore(ResourceStore[Version]):
         """Answer when the last version of this name was deleted for good."""
         found: datetime | None = self._tx.execute(_DELETED, {"k": key}).scalar_one_or_none()
         return found
+
+    def outside(self, gallery_key: str, location: str, limit: int) -> Sequence[str]:
+        """Answer at most `limit` names of versions of a gallery that are in another region."""
+        statement = (
+            select(_v.name)
+            .where(at_or_below(_v.key, gallery_key), _v.location != location)
+            .order_by(_v.key)
+            .limit(limit)
+        )
+        return self._tx.execute(statement).scalars().all()
 
     def is_usable(self, uid: str, location: str) -> bool:
         """Whether a version can be used in a region."""

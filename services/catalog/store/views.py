@@ -123,6 +123,8 @@ class ViewReader:
         if query.number is not None:
             major, minor, patch = query.number
             statement = statement.where(_r.major == major, _r.minor == minor, _r.patch == patch)
+        if query.selectable:
+            statement = statement.where(_r.selectable)
         if not query.with_deleted:
             statement = statement.where(_v.version_state == VersionState.ACTIVE.value)
         known: dict[str, Gallery] = {}

@@ -115,16 +115,27 @@ def create(
     return mutation.commit(work)
 
 
-def check_gallery(gallery: Gallery, resource: str, location: str, violations: Violations) -> None:
-    """Note a region that differs from the gallery's where that may not be (3.7, 3.8)."""
+def check_gallery(
+    gallery: Gallery,
+    resource: str,
+    location: str,
+    violations: Violations,
+    *,
+    modes: frozenset[SharingMode] = frozenset({SharingMode.COMMUNITY}),
+) -> None:
+    """Note a region that differs from the gallery's where that may not be (3.7, 3.8).
+
+    `modes` are those in which it may not: for versions that of direct sharing too.
+    """
     if location == gallery.location:
         return
     metadata = {"resource": resource, "location": location}
-    if gallery.effective_mode is SharingMode.COMMUNITY:
+    mode = gallery.effective_mode
+    if mode in modes:
         violations.precondition(
             reasons.SHARING_REGION_MISMATCH,
             resource,
-            f"in a gallery of mode COMMUNITY it must be in {gallery.location}",
+            f"in a gallery of mode {mode.value} it must be in {gallery.location}",
             reason=reasons.SHARING_REGION_MISMATCH,
             metadata=metadata,
         )

@@ -12,6 +12,7 @@ from services.catalog.domain.desired import (
     Authority,
     desired_of,
 )
+from services.catalog.domain.gallery import SharingMode
 from services.catalog.domain.hardware import StorageType
 from services.catalog.domain.progress import provisioning_state
 from services.catalog.domain.region_status import RegionStatus
@@ -50,6 +51,7 @@ from services.kernel.ids import new_uid
 from services.kernel.names import Name, key, parse_version
 from services.kernel.violations import Violations
 
+_SHARED: Final = frozenset({SharingMode.GROUPS, SharingMode.COMMUNITY})
 _REGIONS: Final = "image_version.target_regions"
 
 
@@ -147,7 +149,7 @@ def create(
             )
             version = replace(version, source=whole, disks=disks)
         version_sources.check_sizes(version.disks, limits.of(version.mode), found)
-        check_gallery(gallery, version.name, version.location, found)
+        check_gallery(gallery, version.name, version.location, found, modes=_SHARED)
         features.check_sharing(definition.features, gallery.effective_mode, version.name, found)
         found.raise_if_any()
         checks.not_going(tx, definition)

@@ -89,6 +89,15 @@ class ChangeTargets:
 
 
 @dataclass(frozen=True, slots=True)
+class Requested:
+    """How a change is to be made: the verb of its operation, and when that is done."""
+
+    verb: str
+    wait_for: WaitMode
+    validate_only: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Planned:
     """What a version is to be, and the regions that the call named, by their ids."""
 
@@ -129,20 +138,19 @@ def change_targets(
             found.raise_if_any()
             raise missing(command.name.text, tx.versions.deleted(command.name.key))
         planned = _plan(version, command.change, placed, found)
-        touched = _touched(version, planned.version)
-        # What is already promised is not weighed again: only what this call wants more of.
-        check_capacity(planned.version, _weighed(tx, planned.version, touched, placed), found)
+        weigh(tx, version, planned.version, placed, violations=found)
         found.raise_if_any()
         checks.not_going(tx, version)
         check_etag(command.etag, version)
-        return commit(tx, command, context, version, planned=planned, authority=authority)
+        requested = Requested(command.verb, command.wait_for, command.validate_only)
+        return commit(tx, requested, context, version, planned=planned, authority=authority)
 
     return mutation.commit(work)
 
 
 def commit(
     tx: Tx,
-    command: ChangeTargets,
+    requested: Requested,
     context: Context,
     version: Version,
     *,
@@ -160,22 +168,22 @@ def commit(
     elif planned.version == version:
         after = version
     after = replace(after, state=provisioning_state(after, statuses))
-    if command.validate_only:
+    if requested.validate_only:
         return tx.operations.preview_version(after, statuses)
     tx.versions.write(after, statuses)
     if touched:
         tx.outbox.add(after.uid, ENSURE_REPLICAS, desired_of(after, authority))
     waited = tuple(dict.fromkeys((*planned.named, *touched)))
     change = VersionChange(
-        verb=command.verb,
+        verb=requested.verb,
         version_uid=after.uid,
         generation=after.generation,
-        wait_for=command.wait_for,
+        wait_for=requested.wait_for,
         regions=waited,
         home=after.location,
     )
-    at_once = not touched or command.wait_for is WaitMode.ACCEPTED
-    untouched_home = command.wait_for is WaitMode.HOME_REGION and after.location not in touched
+    at_once = not touched or requested.wait_for is WaitMode.ACCEPTED
+    untouched_home = requested.wait_for is WaitMode.HOME_REGION and after.location not in touched
     return tx.operations.start_version_change(
         change, after, statuses, owner=context.caller.id, done=at_once or untouched_home
     )
@@ -350,6 +358,22 @@ def _touched(before: Version, after: Version) -> tuple[str, ...]:
         for location in dict.fromkeys((*new, *old))
         if old.get(location) != new.get(location)
     )
+
+
+def weigh(
+    tx: Tx,
+    before: Version,
+    after: Version,
+    placed: Sequence[Placement],
+    *,
+    violations: Violations,
+) -> None:
+    """Note the regions that do not have what a change wants more of them.
+
+    What is promised already is not weighed again.
+    """
+    touched = _touched(before, after)
+    check_capacity(after, _weighed(tx, after, touched, placed), violations)
 
 
 def _weighed(

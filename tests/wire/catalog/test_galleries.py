@@ -188,3 +188,60 @@ def test_what_a_mode_forbids_is_not_created_in_it(world: World) -> None:
     )
     with refused(Code.FAILED_PRECONDITION, "SHARING_FORBIDS_FEATURE"):
         world.owner.definitions.CreateImageDefinition(request)
+
+
+def test_a_gallery_is_changed_by_mask(world: World) -> None:
+    name = world.gallery(description="Before", allow_copy=True)
+    sent = gallery_pb2.Gallery(name=name, description="After")
+    request = gallery_service_pb2.UpdateGalleryRequest(gallery=sent)
+    after = world.owner.galleries.UpdateGallery(request)
+    assert (after.description, after.allow_copy) == ("After", True)
+    request.update_mask.paths.append("allow_copy")
+    assert not world.owner.galleries.UpdateGallery(request).allow_copy
+
+
+def test_a_private_gallery_becomes_a_community_one_only_if_nothing_in_it_is_forbidden(
+    world: World,
+) -> None:
+    name = world.gallery()
+    world.definition(name, location="westus")
+    info = sharing_pb.CommunityGalleryInfo(
+        publisher_uri="https://example.org",
+        publisher_contact="images@example.org",
+        eula="Terms",
+        public_name_prefix="golden",
+    )
+    profile = sharing_pb.SharingProfile(
+        mode=sharing_pb.SharingProfile.SHARING_MODE_COMMUNITY, community_gallery_info=info
+    )
+    sent = gallery_pb2.Gallery(name=name, sharing_profile=profile)
+    request = gallery_service_pb2.UpdateGalleryRequest(gallery=sent)
+    with refused(Code.FAILED_PRECONDITION, "SHARING_REGION_MISMATCH"):
+        world.owner.galleries.UpdateGallery(request)
+    request.gallery.name = world.gallery()
+    after = world.owner.galleries.UpdateGallery(request)
+    public = after.sharing_profile.community_gallery_info.public_names
+    assert public[0].startswith("golden-")
+    sent = gallery_pb2.Gallery(name=after.name)
+    back = gallery_service_pb2.UpdateGalleryRequest(gallery=sent)
+    back.update_mask.paths.append("sharing_profile.mode")
+    with refused(Code.FAILED_PRECONDITION, "SHARING_MODE_CHANGE_NOT_ALLOWED"):
+        world.owner.galleries.UpdateGallery(back)
+
+
+def test_a_definition_is_changed_where_it_may_be(world: World) -> None:
+    name = world.definition()
+    sent = image_definition_pb2.ImageDefinition(name=name, description="After")
+    sent.recommended.vcpus.min = 2
+    request = definitions_pb.UpdateImageDefinitionRequest(image_definition=sent)
+    after = world.owner.definitions.UpdateImageDefinition(request)
+    assert (after.description, after.recommended.vcpus.min) == ("After", 2)
+    request.image_definition.features.add(name="IsHibernateSupported", value="true")
+    request.image_definition.os_type = os_type_pb2.OS_TYPE_WINDOWS
+    with refused(Code.FAILED_PRECONDITION, "PROPERTY_CHANGE_NOT_ALLOWED") as found:
+        world.owner.definitions.UpdateImageDefinition(request)
+    assert set(found.preconditions) == {"os_type", "features"}
+    request.image_definition.os_type = os_type_pb2.OS_TYPE_LINUX
+    request.allow_update_image = True
+    after = world.owner.definitions.UpdateImageDefinition(request)
+    assert [one.value for one in after.features] == ["True"]

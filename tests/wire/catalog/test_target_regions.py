@@ -5,14 +5,17 @@ from typing import Any
 import grpc
 from google.longrunning import operations_pb2
 from stoa.catalog.v1 import (
+    image_resolution_pb2,
     image_version_pb2,
     operation_metadata_pb2,
     provisioning_state_pb2,
     target_region_pb2,
     version_profiles_pb2,
 )
+from stoa.catalog.v1 import image_version_requests_pb2 as requests_pb
 from stoa.catalog.v1 import target_region_requests_pb2 as pb
 from stoa.type.v1 import replication_state_pb2 as states
+from stoa.type.v1 import storage_pb2
 
 from tests.wire.catalog.installation import World, refused
 from tests.wire.catalog.replication import COMPLETED, REMOVED
@@ -157,3 +160,57 @@ def test_a_validated_change_is_answered_and_not_made(world: World) -> None:
     assert operation.response.Unpack(answered)
     assert _locations(answered) == ["eastus", "westus"]
     assert _locations(world.get(version.name)) == ["eastus"]
+
+
+def _update(world: World, version: Any, *paths: str, **more: Any) -> operations_pb2.Operation:
+    request = requests_pb.UpdateImageVersionRequest(image_version=version, **more)
+    request.update_mask.paths.extend(paths)
+    return world.owner.versions.UpdateImageVersion(request)
+
+
+def test_an_update_of_what_is_not_copied_is_done_at_once(world: World) -> None:
+    version = world.finished()
+    definition = version.name.rpartition("/versions/")[0]
+    version.exclude_from_latest = True
+    version.tags["a"] = "b"
+    operation = _update(world, version, "exclude_from_latest", "tags")
+    assert operation.done
+    after = world.get(version.name)
+    assert (after.exclude_from_latest, dict(after.tags), after.generation) == (True, {"a": "b"}, 1)
+    resolve = image_resolution_pb2.ResolveImageVersionRequest(image=definition, location="eastus")
+    with refused(Code.NOT_FOUND, "NO_LATEST"):
+        world.owner.versions.ResolveImageVersion(resolve)
+
+
+def test_an_update_gives_the_regions_whole_and_the_guard_keeps_those_left_out(
+    world: World,
+) -> None:
+    version = world.finished(regions=("eastus", "westus"))
+    del version.target_regions[1]
+    version.target_regions.add(location="East US 2")
+    with refused(Code.FAILED_PRECONDITION, "REGION_REMOVAL_FORBIDDEN"):
+        _update(world, version, "target_regions")
+    version.safety_profile.allow_deletion_of_replicated_locations = True
+    assert _update(world, version, "safety_profile").done
+    version.etag = ""
+    operation = _update(world, version, "target_regions")
+    after = world.get(version.name)
+    assert _locations(after) == ["eastus", "eastus2"]
+    assert after.generation == 2
+    for location in ("eastus", "eastus2"):
+        world.replication.tell(version.uid, location, COMPLETED, generation=2)
+    world.replication.tell(version.uid, "westus", REMOVED, generation=2, usable=False)
+    assert world.wait(operation).HasField("response")
+
+
+def test_what_may_not_change_is_named_by_its_path(world: World) -> None:
+    version, _ = world.version()
+    version.location = "westus"
+    version.storage_profile.os_disk_image.source.blob += "x"
+    version.replication_mode = storage_pb2.REPLICATION_MODE_SHALLOW
+    with refused(Code.FAILED_PRECONDITION, "PROPERTY_CHANGE_NOT_ALLOWED") as found:
+        _update(world, version)
+    assert set(found.preconditions) == {"location", "storage_profile", "replication_mode"}
+    with refused(Code.INVALID_ARGUMENT) as wrong:
+        _update(world, version, "unheard_of")
+    assert set(wrong.fields) == {"update_mask"}

@@ -8,6 +8,8 @@ from services.catalog.domain.gallery import (
     Consumers,
     Gallery,
     PendingShare,
+    ShareChange,
+    ShareOperation,
     Sharing,
     SharingMode,
     SoftDeletePolicy,
@@ -24,7 +26,8 @@ def _again(value):
 
 
 def test_a_gallery_with_a_pending_share_comes_back_equal():
-    wanted = Sharing(mode=SharingMode.GROUPS, groups=Consumers(("subscriptions/b",), ()))
+    consumers = Consumers(("subscriptions/b",), ())
+    wanted = Sharing(mode=SharingMode.GROUPS, groups=consumers)
     gallery = Gallery(
         name="subscriptions/s/resourceGroups/r/galleries/g",
         uid="0" * 32,
@@ -34,7 +37,7 @@ def test_a_gallery_with_a_pending_share_comes_back_equal():
         shared_id="x",
         tags={"a": "b"},
         soft_delete=SoftDeletePolicy(True, timedelta(days=3)),
-        pending=PendingShare("r", wanted, NOW),
+        pending=PendingShare("r", ShareChange(ShareOperation.ADD, consumers), wanted, NOW),
     )
     assert _again(gallery) == gallery
 

@@ -1,0 +1,205 @@
+"""Changing a gallery, its sharing mode and its community texts included."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Final
+
+from services.catalog.domain import features, names, reasons
+from services.catalog.domain.gallery import (
+    CommunityTexts,
+    Gallery,
+    Sharing,
+    SharingMode,
+    SoftDeletePolicy,
+)
+from services.catalog.ports import Context, Mutation, Subscriptions, Tx
+from services.catalog.usecases import checks
+from services.catalog.usecases.galleries import SHARE_ACTION, check_texts, new_public_name
+from services.catalog.usecases.resource_groups import tags_after
+from services.catalog.usecases.updates import Update, check_etag, revised
+from services.kernel.errors import Aborted, NotFound
+from services.kernel.field_mask import FieldTable, replaced
+from services.kernel.violations import Violations
+
+_SHARING: Final = "sharing_profile"
+_TEXTS: Final = f"{_SHARING}.community_gallery_info"
+_SOFT: Final = "soft_delete_policy"
+FIELDS: Final = FieldTable(
+    mutable=frozenset(
+        {
+            "description",
+            "allow_copy",
+            f"{_SOFT}.enabled",
+            f"{_SOFT}.retention_duration",
+            f"{_SOFT}.grace_duration",
+            f"{_SHARING}.mode",
+            f"{_TEXTS}.publisher_uri",
+            f"{_TEXTS}.publisher_contact",
+            f"{_TEXTS}.eula",
+            f"{_TEXTS}.privacy_statement_uri",
+            f"{_TEXTS}.public_name_prefix",
+            "tags",
+        }
+    ),
+    immutable=frozenset({"location"}),
+    output_only=frozenset(
+        {
+            "unique_name",
+            f"{_SHARING}.groups",
+            f"{_TEXTS}.community_gallery_enabled",
+            f"{_TEXTS}.public_names",
+            f"{_TEXTS}.blocked_consumers",
+            "sharing_status",
+            "create_time",
+            "update_time",
+            "uid",
+            "provisioning_state",
+        }
+    ),
+    maps=frozenset({"tags"}),
+)
+_SOFT_FIELDS: Final = {
+    "enabled": "enabled",
+    "retention_duration": "retention",
+    "grace_duration": "grace",
+}
+
+
+def update(
+    command: Update,
+    context: Context,
+    mutation: Mutation[Gallery],
+    *,
+    subscriptions: Subscriptions,
+) -> bytes:
+    """Change a gallery.
+
+    Raises:
+        InvalidArgument, FailedPrecondition: everything that is wrong with the request.
+        PermissionDenied: sharing and soft delete need `galleries/share/action` too.
+        NotFound: there is no such gallery.
+        Aborted: ETAG_MISMATCH, SHARING_PENDING, or the gallery is being deleted.
+    """
+    asked = FIELDS.changes(command.mask, command.sent, {}, Violations())
+    if any(path.startswith((_SHARING, _SOFT)) for path in asked):
+        context.access.require(SHARE_ACTION, command.name.text)
+
+    def work(tx: Tx) -> Gallery:
+        violations = context.violations.copy()
+        checks.subscription(subscriptions, command.name.text, violations)
+        gallery = tx.galleries.get(command.name.key, lock=True)
+        if gallery is None:
+            violations.raise_if_any()
+            raise NotFound.of(names.GALLERY_TYPE, command.name.text)
+        changes = FIELDS.changes(
+            command.mask, command.sent, {"location": gallery.location}, violations
+        )
+        changed = replace(
+            gallery,
+            description=changes.get("description", gallery.description) or "",
+            allow_copy=bool(changes.get("allow_copy", gallery.allow_copy)),
+            tags=tags_after(gallery.tags, changes),
+            soft_delete=_soft_delete(gallery, changes),
+            sharing=_sharing(gallery, changes, violations),
+        )
+        if changed.sharing.mode is not gallery.sharing.mode:
+            _check_contents(tx, changed, violations)
+        violations.raise_if_any()
+        checks.not_going(tx, gallery)
+        if gallery.pending is not None and changed.sharing != gallery.sharing:
+            raise Aborted(
+                f"a change of the sharing of {gallery.name} is not finished",
+                reason=reasons.SHARING_PENDING,
+                metadata={"resource": gallery.name},
+            )
+        check_etag(command.etag, gallery)
+        if changed.sharing.public_name != gallery.sharing.public_name:
+            tx.galleries.reserve_public_name(changed.sharing.public_name, gallery.uid)
+        changed = revised(changed, context)
+        tx.galleries.update(changed)
+        return changed
+
+    return mutation.commit(work)
+
+
+def _soft_delete(gallery: Gallery, changes: Mapping[str, Any]) -> SoftDeletePolicy | None:
+    plain = SoftDeletePolicy()
+    parts = {
+        _SOFT_FIELDS[path.rpartition(".")[2]]: value
+        for path, value in changes.items()
+        if path.startswith(f"{_SOFT}.")
+    }
+    if not parts:
+        return gallery.soft_delete
+    given = {
+        field: getattr(plain, field) if value is None else value for field, value in parts.items()
+    }
+    return replaced(gallery.soft_delete or plain, given)
+
+
+def _sharing(gallery: Gallery, changes: Mapping[str, Any], violations: Violations) -> Sharing:
+    """Answer the sharing after a change of the mode or of the texts."""
+    before = gallery.sharing
+    mode = changes.get(f"{_SHARING}.mode", before.mode) or SharingMode.PRIVATE
+    parts = {
+        path.rpartition(".")[2]: value or ""
+        for path, value in changes.items()
+        if path.startswith(f"{_TEXTS}.")
+    }
+    texts = replaced(before.texts, parts)
+    if mode is before.mode and texts == before.texts:
+        return before
+    if mode is not before.mode and (before.mode is not SharingMode.PRIVATE or before.shared):
+        violations.precondition(
+            reasons.SHARING_MODE_CHANGE_NOT_ALLOWED,
+            f"{_SHARING}.mode",
+            "the mode changes from PRIVATE alone, and back by RESET",
+            reason=reasons.SHARING_MODE_CHANGE_NOT_ALLOWED,
+            metadata={"mode": before.mode.value},
+        )
+        return before
+    check_texts(mode, texts if texts != CommunityTexts() else None, violations)
+    prefix = texts.public_name_prefix
+    if before.mode is SharingMode.COMMUNITY and prefix != before.texts.public_name_prefix:
+        # It is part of the public name, which stays until RESET.
+        violations.immutable(f"{_TEXTS}.public_name_prefix")
+    public_name = before.public_name
+    if mode is SharingMode.COMMUNITY and not public_name:
+        public_name = new_public_name(texts)
+    return replace(before, mode=mode, texts=texts, public_name=public_name)
+
+
+def _check_contents(tx: Tx, gallery: Gallery, violations: Violations) -> None:
+    """Note the definitions that the new mode forbids (gallery-semantics 3.7)."""
+    for name in tx.versions.outside(gallery.key, gallery.location, checks.MOST_CHILDREN):
+        _forbid(violations, reasons.SHARING_REGION_MISMATCH, name, gallery.sharing.mode)
+    for definition in tx.definitions.below(gallery.key):
+        features.check_sharing(
+            definition.features, gallery.sharing.mode, definition.name, violations
+        )
+        if gallery.sharing.mode is not SharingMode.COMMUNITY:
+            continue
+        if definition.location != gallery.location:
+            _forbid(
+                violations,
+                reasons.SHARING_REGION_MISMATCH,
+                definition.name,
+                gallery.sharing.mode,
+            )
+        if definition.purchase_plan is not None:
+            _forbid(
+                violations,
+                reasons.SHARING_FORBIDS_PLAN,
+                definition.name,
+                gallery.sharing.mode,
+            )
+
+
+def _forbid(violations: Violations, reason: str, resource: str, mode: SharingMode) -> None:
+    violations.precondition(
+        reason,
+        resource,
+        f"{resource} cannot be in a gallery of mode {mode.value}",
+        reason=reason,
+        metadata={"resource": resource},
+    )
