@@ -54,6 +54,10 @@ class ServiceChannel(grpc.Channel):
             ("grpc.max_send_message_length", MAX_MESSAGE),
             ("grpc.keepalive_time_ms", 60_000),
             ("grpc.keepalive_timeout_ms", 20_000),
+            # By default a service that was away is not looked for again for up to two minutes,
+            # and every call fails at once until then.
+            ("grpc.initial_reconnect_backoff_ms", 100),
+            ("grpc.max_reconnect_backoff_ms", 1000),
         ]
         if server_name:
             self._options.append(("grpc.ssl_target_name_override", server_name))

@@ -1,6 +1,9 @@
 """Internal listeners let in workloads with certificates, which change without a restart."""
 
 import asyncio
+import contextlib
+import socket
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -91,6 +94,30 @@ def test_a_workload_is_known_by_its_certificate(
         client = Client(channel)
         assert client(STOCK_COUNT, pb.Text()).text == "workloads/catalog"
         assert client("Reindex", pb.Text()).text == "catalog"
+
+
+def test_a_service_that_was_away_is_found_again(
+    tokens: Tokens, issue: Callable[..., TlsFiles], grants: Grants
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as held:
+        listen = Listen(f"127.0.0.1:{held.getsockname()[1]}", issue("library"))
+    settings = ServerSettings(DOMAIN, internal=listen, grace=0.2)
+    with ServiceChannel(listen.address, issue("catalog"), services=[STOCK]) as channel:
+        client = Client(channel)
+        for _ in range(5):
+            assert refused(client, STOCK_COUNT, pb.Text()).code() is grpc.StatusCode.UNAVAILABLE
+        server = Server(settings, Guards(tokens.authenticator, grants))
+        server.register(STOCK, StockServicer())
+        server.start()
+        try:
+            answer = None
+            while answer is None:
+                time.sleep(0.05)
+                with contextlib.suppress(grpc.RpcError):
+                    answer = client(STOCK_COUNT, pb.Text())
+        finally:
+            server.stop()
+    assert answer.text == "workloads/catalog"
 
 
 def test_a_workload_may_call_only_what_lists_it(
