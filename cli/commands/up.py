@@ -29,7 +29,7 @@ def up(
     owner: Owner = None,
     tls: Tls = None,
     timeout: Annotated[
-        float, typer.Option(help="Seconds to wait until all are ready.")
+        float, typer.Option(help="Seconds that each service has until it is ready.")
     ] = running.READY_TIMEOUT,
 ) -> None:
     """Start catalog, replication and authz here, and write what they need the first time.

@@ -27,17 +27,24 @@ def running(layout: Layout) -> dict[str, Running]:
 
 
 def start(layout: Layout, choices: Choices, *, tell: Tell, timeout: float) -> dict[str, Running]:
-    """Start what does not run and wait until all are well; what fails ends what was started.
+    """Start what does not run and wait until each is well; a failure ends what was started.
 
     Raises:
-        CliError: a port is taken, or a service ended or was not well in `timeout` seconds.
+        CliError: a port is taken, or a service ended, or was not well after `timeout` seconds.
     """
     found = running(layout)
     missing = [service for service in START_ORDER if service not in found]
     refuse_taken(choices, _ports(choices, missing))
-    started = {service: processes.spawn(layout, service) for service in missing}
+    started: dict[str, Running] = {}
     try:
-        _wait_until_well(layout, {**found, **started}, tell=tell, timeout=timeout)
+        # One after the other: a service that starts before those it calls would at first find
+        # nobody there, and answer its own first callers that they are not available.
+        for service in START_ORDER:
+            if service in missing:
+                started[service] = processes.spawn(layout, service)
+            _wait_until_well(
+                layout, started.get(service) or found[service], tell=tell, timeout=timeout
+            )
     except BaseException:
         for service in SERVICES:
             if service in started:
@@ -64,40 +71,36 @@ def stop(layout: Layout, *, tell: Tell) -> list[str]:
 def watch(layout: Layout, services: dict[str, Running]) -> CliError:
     """Wait until a service ends by itself, and answer what happened."""
     while True:
-        for service, one in services.items():
+        for one in services.values():
             if not one.alive():
-                return _ended(layout, service, one)
+                return _ended(layout, one)
         time.sleep(0.5)
 
 
-def _wait_until_well(
-    layout: Layout, services: dict[str, Running], *, tell: Tell, timeout: float
-) -> None:
+def _wait_until_well(layout: Layout, one: Running, *, tell: Tell, timeout: float) -> None:
     client = layout.read_client()
+    endpoint = client.endpoints[one.service]
     began = time.monotonic()
-    waiting = dict(services)
-    while waiting:
-        for service, one in list(waiting.items()):
-            if not one.alive():
-                raise _ended(layout, service, one)
-            health = check(client.endpoints[service], client.ca_file)
-            if health.serving:
-                took = time.monotonic() - began
-                tell(f"{service:<12} ready on {client.endpoints[service]} ({took:.1f} s)")
-                del waiting[service]
-            elif time.monotonic() - began > timeout:
-                raise _not_well(layout, one, f"{health.state} {health.detail}".strip())
-        if waiting:
-            time.sleep(_POLL)
+    while True:
+        if not one.alive():
+            raise _ended(layout, one)
+        health = check(endpoint, client.ca_file)
+        took = time.monotonic() - began
+        if health.serving:
+            tell(f"{one.service:<12} ready on {endpoint} ({took:.1f} s)")
+            return
+        if took > timeout:
+            raise _not_well(layout, one, f"{health.state} {health.detail}".strip())
+        time.sleep(_POLL)
 
 
-def _ended(layout: Layout, service: str, one: Running) -> CliError:
+def _ended(layout: Layout, one: Running) -> CliError:
     code = processes.exit_code(one)
     spoken = f" with exit code {code}" if code is not None else ""
     return CliError(
-        f"The {service} service ended{spoken}.",
+        f"The {one.service} service ended{spoken}.",
         why=tuple(processes.output_since_start(layout, one)) or ("it said nothing",),
-        todo=f"Its log is {layout.log(service)}",
+        todo=f"Its log is {layout.log(one.service)}",
     )
 
 
