@@ -10,6 +10,9 @@ from stoa.replication.v1 import blob_pb2
 from stoa.replication.v1 import blob_service_pb2 as pb
 from stoa.type.v1 import storage_pb2
 
+from services.replication.content.progress import Control
+from services.replication.content.slots import Slot
+from services.replication.content.upload import BlobUpload
 from tests.integration.replication.world import some_bytes
 from tests.wire.replication.disks.uploading import (
     MIB,
@@ -143,6 +146,37 @@ def test_an_interrupted_upload_goes_on_at_what_is_durable(owner, blob):
     digest = blake3.blake3(data).digest()
     done = owner.UploadBlob(whole(blob.name, data, 4 * MIB, blake3_digest=digest)).blob
     assert done.state == COMMITTED
+
+
+def test_bytes_that_became_durable_right_before_a_kill_are_not_asked_for_again(
+    service, owner, blob
+):
+    data = some_bytes(6 * MIB)
+    row = service.world.rows.read(lambda tx: tx.blobs.get(blob.uid))
+    store = service.world.slot_store("home", row.slot)
+    # As far as a server comes that is killed between the journal and the row.
+    with BlobUpload(blob.uid, Slot(store, row.tenant, row.task), Control()) as upload:
+        upload.write(0, data)
+        upload.flush()
+    code, info = refusal(owner.UploadBlob, whole(blob.name, data))
+    assert (code, info.reason) == (Code.ABORTED, "UPLOAD_OFFSET_MISMATCH")
+    assert get(owner, blob.name).committed_bytes == 4 * MIB
+    digest = blake3.blake3(data).digest()
+    done = owner.UploadBlob(whole(blob.name, data, 4 * MIB, blake3_digest=digest)).blob
+    assert done.state == COMMITTED
+
+
+def test_a_commit_that_was_killed_after_its_last_byte_is_repeated(service, owner, blob):
+    data = some_bytes(5 * MIB)
+    row = service.world.rows.read(lambda tx: tx.blobs.get(blob.uid))
+    store = service.world.slot_store("home", row.slot)
+    with BlobUpload(blob.uid, Slot(store, row.tenant, row.task), Control()) as upload:
+        upload.write(0, data)
+        upload.commit()
+    code, info = refusal(owner.UploadBlob, whole(blob.name, data))
+    assert (code, info.metadata["committed_bytes"]) == (Code.ABORTED, str(len(data)))
+    done = owner.UploadBlob(messages(start(blob.name, len(data)), commit(len(data)))).blob
+    assert (done.state, done.size_bytes) == (COMMITTED, len(data))
 
 
 def test_bytes_with_another_digest_are_not_taken(owner, blob):
