@@ -91,12 +91,15 @@ class ViewGrants:
         below = ("image" in name.ids) + ("version" in name.ids)
         return NotFound.of(f"{_TYPES[self.view]}{('', 'Image', 'ImageVersion')[below]}", name.text)
 
-    def judge_anew(self, call: Call, policy_revision: int, scope: str) -> None:
-        """Judge what was published under a newer policy than the call's by that policy."""
+    def judge_anew(self, call: Call, policy_revision: int, scope: str, *, action: str = "") -> None:
+        """Judge what was published under a newer policy than the call's by that policy.
+
+        `action` is that of the method where it is empty.
+        """
         access: Any = call.access
         if policy_revision > access.revision:
             newer = self._d.control.at_least(access, call.caller, policy_revision, call.deadline)
-            newer.require(call.policy.action, scope)
+            newer.require(action or call.policy.action, scope)
 
     def _index(self, call: Call, *, decided: bool) -> PolicyIndex:
         """Answer the policy that the call is decided by.

@@ -52,7 +52,7 @@ def resolve(
     context.access.require(READ_ACTION, image.text)
     violations = context.violations
     of_gallery = names.GALLERIES.matches(image.text)
-    _check_identifier(command, of_gallery=of_gallery, context=context)
+    check_identifier(command, of_gallery=of_gallery, context=context)
     region = checks.find_region(command.location, "location", regions, violations)
     violations.raise_if_any()
     if region is None:
@@ -66,7 +66,8 @@ def resolve(
     return _latest(definition, region, readers)
 
 
-def _check_identifier(command: Resolve, *, of_gallery: bool, context: Context) -> None:
+def check_identifier(command: Resolve, *, of_gallery: bool, context: Context) -> None:
+    """Note an identifier that is missing, incomplete or not for this kind of name."""
     violations = context.violations
     if of_gallery and command.identifier is None:
         violations.add("identifier", "is required where the image is a gallery")

@@ -10,7 +10,7 @@ import pytest
 from google.protobuf.message import Message
 from google.protobuf.timestamp_pb2 import Timestamp
 from stoa.catalog.v1 import community_gallery_service_pb2 as community_pb
-from stoa.catalog.v1 import gallery_service_pb2, image_version_requests_pb2
+from stoa.catalog.v1 import gallery_service_pb2, image_resolution_pb2, image_version_requests_pb2
 from stoa.catalog.v1 import image_definition_pb2 as definition_pb
 from stoa.catalog.v1 import shared_gallery_service_pb2 as shared_pb
 from stoa.type.v1 import os_type_pb2
@@ -93,6 +93,10 @@ class Consumer:
     def shared_images(self, parent: str, **more: Any) -> Any:
         request = shared_pb.ListSharedGalleryImagesRequest(parent=parent, **more)
         return self.stubs.shared.ListSharedGalleryImages(request)
+
+    def resolve(self, image: str, **more: Any) -> Any:
+        request = image_resolution_pb2.ResolveImageVersionRequest(image=image, **more)
+        return self.stubs.versions.ResolveImageVersion(request)
 
     def search(self, **more: Any) -> Any:
         request = community_pb.SearchCommunityGalleriesRequest(parent=self.region(), **more)
@@ -479,6 +483,65 @@ def test_a_gallery_made_again_under_the_name_is_not_shared(
     for name in (old, consumer.shared(get(world, gallery))):
         with refused(Code.NOT_FOUND):
             consumer.get_shared(name)
+
+
+def test_an_image_of_a_view_is_resolved_in_its_region(world: World, consumer: Consumer) -> None:
+    gallery = direct(world)
+    identifier = definition_pb.ImageIdentifier(publisher="P", offer="O", sku="S")
+    image = world.definition(gallery, identifier=identifier)
+    world.finished(image, "1.0.0", regions=(EASTUS, WESTUS))
+    world.finished(image, "01.2.0")
+    excluded = {"location": EASTUS, "exclude_from_latest": True}
+    world.finished(image, "3.0.0", regions=(excluded,))
+    world.version(image, "4.0.0")
+    share(world, gallery, ADD, consumer.subscription)
+    view = consumer.shared(get(world, gallery))
+    seen = f"{view}/images/{last(image)}"
+
+    for name in (
+        seen,
+        seen.replace(last(image), last(image).upper()),
+        f"{seen}/versions/latest",
+    ):
+        found = consumer.resolve(name)
+        assert (found.image_version, found.location) == (f"{seen}/versions/01.2.0", EASTUS)
+    assert consumer.resolve(view, identifier=identifier) == found
+    assert consumer.resolve(seen, location="East US") == found
+    assert last(consumer.resolve(f"{seen}/versions/3.0.0").image_version) == "3.0.0"
+    assert last(consumer.resolve(seen.replace(EASTUS, WESTUS)).image_version) == "1.0.0"
+
+    with refused(Code.INVALID_ARGUMENT) as refusal:
+        consumer.resolve(view, location="westus")
+    assert set(refusal.fields) == {"identifier", "location"}
+    with refused(Code.NOT_FOUND, "NOT_IN_REGION") as refusal:
+        consumer.resolve(seen.replace(EASTUS, "eastus2"))
+    assert EASTUS not in str(refusal.info).replace("eastus2", "")
+    with refused(Code.NOT_FOUND, "NOT_IN_REGION"):
+        consumer.resolve(f"{seen.replace(EASTUS, WESTUS)}/versions/3.0.0")
+    with refused(Code.NOT_FOUND, "RESOURCE_NOT_FOUND"):
+        consumer.resolve(f"{seen}/versions/4.0.0")
+    with refused(Code.NOT_FOUND, "IMAGE_IDENTIFIER_NOT_FOUND"):
+        other = definition_pb.ImageIdentifier(publisher="P", offer="O", sku="T")
+        consumer.resolve(view, identifier=other)
+    share(world, gallery, RESET)
+    with refused(Code.NOT_FOUND, "RESOURCE_NOT_FOUND"):
+        consumer.resolve(seen)
+
+
+def test_an_image_whose_versions_are_all_excluded_has_no_latest(
+    world: World, consumer: Consumer
+) -> None:
+    gallery = community(world)
+    image = world.definition(gallery)
+    world.finished(image, exclude_from_latest=True)
+    share(world, gallery, ENABLE)
+    seen = f"{consumer.community(get(world, gallery))}/images/{last(image)}"
+
+    with refused(Code.NOT_FOUND, "NO_LATEST"):
+        consumer.resolve(seen)
+    with refused(Code.NOT_FOUND, "RESOURCE_NOT_FOUND"):
+        consumer.resolve(f"{seen}x")
+    share(world, gallery, RESET)
 
 
 def test_each_get_is_answered_by_few_statements(world: World, consumer: Consumer) -> None:
