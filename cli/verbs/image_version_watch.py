@@ -1,21 +1,25 @@
 """`stoa image-version watch`: follows the replication of a version."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
-from stoa.replication.v1.replication_pb2 import Replication
+from stoa.replication.v1.replication_pb2 import RegionReplication, Replication
 from stoa.replication.v1.replication_service_pb2_grpc import ReplicationServiceStub
-from stoa.replication.v1.replication_watch_pb2 import ReplicationEnd
+from stoa.replication.v1.replication_watch_pb2 import RegionFailure, WatchReplicationResponse
 
 from cli.errors import CliError, ExitCode, UsageProblem
 from cli.invocation import current
-from cli.output import Format, note
+from cli.output import Format, Output, note
 from cli.transfer.progress import view
 from cli.verbs import names
 from cli.verbs.options import Subscription
 from cli.verbs.region_progress import RegionBoard
 from cli.verbs.watching import Watch
 from cli.verbs.words import spoken
+
+_BAD_ENDS: Final = frozenset(
+    {Replication.STATE_FAILED, Replication.STATE_CANCELLED, Replication.STATE_SUPERSEDED}
+)
 
 
 def watch(
@@ -46,46 +50,63 @@ def watch(
     )
     stub = current().connection.stub("replication", ReplicationServiceStub)
     following = Watch(stub, name, after_sequence=after_sequence)
+    outcome = _Outcome()
     if current().options.output in {Format.JSON, Format.JSONL}:
-        end = _print(following)
+        _print(following, outcome)
     else:
-        end = _draw(following)
-    _conclude(end)
+        _draw(following, outcome)
+    outcome.conclude()
 
 
-def _print(following: Watch) -> ReplicationEnd | None:
-    from cli.output import Output
+class _Outcome:
+    """How a replication ended, from its last events."""
 
-    end = None
+    def __init__(self) -> None:
+        self._state = Replication.STATE_UNSPECIFIED
+        self._failures: tuple[str, ...] = ()
+
+    def take(self, event: WatchReplicationResponse) -> None:
+        """Take an event; a snapshot of what is over already tells the end, too."""
+        if event.HasField("end"):
+            self._state = event.end.state
+            self._failures = tuple(_failure(one) for one in event.end.failed_regions)
+        elif event.HasField("snapshot"):
+            found = event.snapshot.replication
+            self._state = found.state
+            self._failures = tuple(_failure(one) for one in found.regions if one.HasField("cause"))
+
+    def conclude(self) -> None:
+        """Tell the end.
+
+        Raises:
+            CliError: it is not success.
+        """
+        state = spoken(Replication.State.Name(self._state).removeprefix("STATE_"))
+        if self._state == Replication.STATE_COMPLETED:
+            note(f"The replication ended: {state}")
+        elif self._state in _BAD_ENDS:
+            raise CliError(
+                f"The replication ended: {state}", why=self._failures, code=ExitCode.CONFLICT
+            )
+
+
+def _failure(region: RegionFailure | RegionReplication) -> str:
+    return f"{region.location}: {region.cause.status.message}"
+
+
+def _print(following: Watch, outcome: _Outcome) -> None:
     lines = Output(Format.JSONL)
     for event in following:
+        outcome.take(event)
         lines.show(event)
         # Whoever reads a pipe wants an event when it happens.
         lines.stream.flush()
-        end = event.end if event.HasField("end") else None
-    return end
 
 
-def _draw(following: Watch) -> ReplicationEnd | None:
-    end = None
+def _draw(following: Watch, outcome: _Outcome) -> None:
     board = RegionBoard()
     with view() as shown:
         for event in following:
+            outcome.take(event)
             for line in board.apply(event):
                 shown.show(line)
-            end = event.end if event.HasField("end") else None
-    return end
-
-
-def _conclude(end: ReplicationEnd | None) -> None:
-    if end is None:
-        return
-    state = spoken(Replication.State.Name(end.state).removeprefix("STATE_"))
-    if end.state == Replication.STATE_COMPLETED:
-        note(f"The replication ended: {state}")
-        return
-    raise CliError(
-        f"The replication ended: {state}",
-        why=tuple(f"{one.location}: {one.cause.status.message}" for one in end.failed_regions),
-        code=ExitCode.CONFLICT,
-    )

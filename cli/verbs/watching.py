@@ -5,7 +5,6 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 import grpc
-from stoa.replication.v1.replication_pb2 import Replication
 from stoa.replication.v1.replication_service_pb2_grpc import ReplicationServiceStub
 from stoa.replication.v1.replication_watch_pb2 import (
     WatchReplicationRequest,
@@ -56,9 +55,8 @@ class Watch:
                 for event in self._events():
                     failures = 0
                     yield event
-                    if _is_last(event):
-                        return
-                # The stream ended in the middle: the server goes down.
+                # Only a stream whose replication is over ends by itself.
+                return
             except grpc.RpcError as error:
                 if self._stop.is_set():
                     return
@@ -99,7 +97,3 @@ class Watch:
 
 def _nothing() -> None:
     """Stands for the call before there is one."""
-
-
-def _is_last(event: WatchReplicationResponse) -> bool:
-    return event.HasField("end") and event.end.state != Replication.STATE_SUPERSEDED

@@ -99,10 +99,11 @@ def test_after_a_break_it_goes_on_after_the_last_event(served: Served) -> None:
     assert again.minimum_generation == 0
 
 
-def test_a_stream_that_ends_without_an_end_is_resumed(served: Served) -> None:
+def test_of_a_replication_that_is_over_the_snapshot_is_all(served: Served) -> None:
     servicer, _ = served
-    servicer.scripts = [([snapshot(1)], None), ([DONE], None)]
-    assert followed(served) == [1, 5]
+    servicer.scripts = [([snapshot(5)], None)]
+    assert followed(served) == [5]
+    assert len(servicer.requests) == 1
 
 
 def test_a_break_before_there_is_a_replication_asks_for_the_version_again(served: Served) -> None:
