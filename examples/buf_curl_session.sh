@@ -8,6 +8,8 @@ version=${1:?the name of an image version}
 catalog=http://${STOA_CATALOG_ENDPOINT:-127.0.0.1:7401}
 replication=http://${STOA_REPLICATION_ENDPOINT:-127.0.0.1:7402}
 token=${STOA_TOKEN:-$(stoa token)}
+watched=$(mktemp)
+trap 'rm -f "$watched"' EXIT
 
 call() {
     buf curl --protocol grpc --http2-prior-knowledge --header "authorization: Bearer $token" "$@"
@@ -23,8 +25,13 @@ echo "# The version"
 call --data "{\"name\": \"$version\", \"view\": \"IMAGE_VERSION_VIEW_REPLICATION_STATUS\"}" \
     "$catalog/stoa.catalog.v1.ImageVersionService/GetImageVersion"
 
-echo "# Its replication, to the end"
+echo "# Its replication as it is now, and what comes until it ends"
 call --data "{\"name\": \"$version\"}" \
+    "$replication/stoa.replication.v1.ReplicationService/WatchReplication" | tee "$watched"
+
+echo "# The same replication from its first event on"
+name=$(sed -n 's/^  "replication": "\(.*\)",$/\1/p' "$watched" | head -n 1)
+call --data "{\"name\": \"$name\", \"afterSequence\": 0}" \
     "$replication/stoa.replication.v1.ReplicationService/WatchReplication"
 
 echo "# A version that does not exist: the details say why, in words and for programs"

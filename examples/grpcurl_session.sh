@@ -10,6 +10,8 @@ version=${1:?the name of an image version}
 catalog=${STOA_CATALOG_ENDPOINT:-127.0.0.1:7401}
 replication=${STOA_REPLICATION_ENDPOINT:-127.0.0.1:7402}
 token=${STOA_TOKEN:-$(stoa token)}
+watched=$(mktemp)
+trap 'rm -f "$watched"' EXIT
 
 call() {
     grpcurl -plaintext -H "authorization: Bearer $token" "$@"
@@ -25,8 +27,13 @@ echo "# The version"
 call -d "{\"name\": \"$version\", \"view\": \"IMAGE_VERSION_VIEW_REPLICATION_STATUS\"}" \
     "$catalog" stoa.catalog.v1.ImageVersionService/GetImageVersion
 
-echo "# Its replication, to the end"
+echo "# Its replication as it is now, and what comes until it ends"
 call -d "{\"name\": \"$version\"}" \
+    "$replication" stoa.replication.v1.ReplicationService/WatchReplication | tee "$watched"
+
+echo "# The same replication from its first event on"
+name=$(sed -n 's/^  "replication": "\(.*\)",$/\1/p' "$watched" | head -n 1)
+call -d "{\"name\": \"$name\", \"afterSequence\": 0}" \
     "$replication" stoa.replication.v1.ReplicationService/WatchReplication
 
 echo "# A version that does not exist: the details say why, in words and for programs"

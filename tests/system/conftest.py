@@ -4,14 +4,18 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.system.disks import MIB
 from tests.system.installation import Installation, installed
 from tests.system.publishing import make_regions
+
+# Small ones, so that copies of small disks have a middle too: one segment at a time is durable.
+WINDOWS = {"STOA_REPLICATION_COPY_WINDOW_BYTES": str(8 * MIB)}
 
 
 @pytest.fixture(scope="session")
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """An installation with three regions, for tests that break nothing; it exports its spans."""
     folder = tmp_path_factory.mktemp("stoa")
-    with installed(folder, STOA_TELEMETRY_FILE=str(folder / "spans.jsonl")) as found:
+    with installed(folder, STOA_TELEMETRY_FILE=str(folder / "spans.jsonl"), **WINDOWS) as found:
         make_regions(found)
         yield found

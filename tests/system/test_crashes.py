@@ -201,6 +201,7 @@ def test_killed_between_two_disks_no_region_shows_a_part(fragile: Installation) 
         }
         return states == {True, False}
 
+    eventually(version.store(SLOW).journals, "a durable window in the slow region")
     eventually(one_disk_is_there, "one disk whole and the other not")
     assert version.store(SLOW).ref(version.uid) is None
 
