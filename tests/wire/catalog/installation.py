@@ -1,7 +1,8 @@
 """A real catalog beside a real authz, with a replication service that the tests conduct."""
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -259,6 +260,15 @@ class World:
     def get(self, name: str, view: int = image_version_pb2.IMAGE_VERSION_VIEW_FULL) -> Any:
         request = image_version_requests_pb2.GetImageVersionRequest(name=name, view=view)
         return self.owner.versions.GetImageVersion(request)
+
+    def until(self, name: str, condition: Callable[[Any], Any]) -> Any:
+        """Answer a version once it is as a test waits for."""
+        for _ in range(500):
+            found = self.get(name)
+            if condition(found):
+                return found
+            time.sleep(0.02)
+        raise AssertionError(found)
 
     def wait(self, operation: Any, timeout: int = 15) -> Any:
         """Answer an operation when it is done."""
