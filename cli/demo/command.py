@@ -60,6 +60,7 @@ def demo(
                 tell.define("STOA_HOME", str(layout.data))
             else:
                 tell.step("Everything is stopped and removed")
+                tell.show("stoa down")
         except BaseException as error:
             _show_logs(layout, error)
             _remove(layout, folder)

@@ -170,7 +170,9 @@ def _candidates() -> Iterator[Path]:
 def _is_usable(path: Path) -> bool:
     try:
         return (
-            path.is_file() and _SMALLEST_FILE <= path.stat().st_size <= _LARGEST_FILE and os.access(path, os.R_OK)
+            path.is_file()
+            and _SMALLEST_FILE <= path.stat().st_size <= _LARGEST_FILE
+            and os.access(path, os.R_OK)
         )
     except OSError:
         return False

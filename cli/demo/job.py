@@ -130,7 +130,7 @@ def community(tell: Narrator, folder: Path) -> None:
     tell.step("A community gallery that is not enabled is not found")
     gallery = tell.json(
         *("gallery", "create", "-g", "images", "-r", "public", "-l", HOME),
-        *("--permissions", "Community", "--public-name-prefix", "demo"),
+        *("--permissions", "Community", "--public-name-prefix", "contoso"),
         *("--publisher-uri", "https://example.org", "--publisher-email", "team@example.org"),
         *("--eula", "https://example.org/terms"),
     )

@@ -65,8 +65,10 @@ class PartialFile:
                 found.append(index)
         return found
 
-    def write(self, index: int, data: memoryview) -> None:
+    def write(self, index: int, data: memoryview) -> int:
         """Write a whole segment, its zeros as holes where the file has holes.
+
+        Answers how many bytes were written.
 
         Raises:
             CliError: it is not what it must be; nothing is written.
@@ -83,10 +85,13 @@ class PartialFile:
         # Where the file has bytes from before, zeros must be written over them.
         fresh = next(extents(self.fd, end, begin), None) is None
         leaf = self._layout.leaf_bytes
+        written = 0
         for at in range(0, len(data), leaf):
             part = data[at : at + leaf]
             if not (fresh and is_zero(part)):
                 self._pwrite(part, begin + at)
+                written += len(part)
+        return written
 
     def sync(self) -> None:
         """Bring the content to stable storage."""

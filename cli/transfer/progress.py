@@ -192,7 +192,8 @@ class Meter:
     def _show(self, state: str, *, finished: bool) -> None:
         elapsed = self._clock() - self._began
         rate = self._moved / elapsed if elapsed > 0 and self._moved else None
-        left = (self._total - self._done) / rate if rate else None
+        # Of what follows on the copying nobody knows how long it takes.
+        left = (self._total - self._done) / rate if rate and self._done < self._total else None
         moved = f"{human_bytes(self._moved)} moved" if finished else ""
         self._view.show(
             Line(
@@ -211,6 +212,8 @@ class Meter:
 def duration(seconds: float) -> str:
     """A time for people: `4 s`, `2 min 5 s`, `1 h 2 min`."""
     whole = round(seconds)
+    if whole < 1:
+        return "<1 s"
     if whole < 60:
         return f"{whole} s"
     minutes, rest = divmod(whole, 60)

@@ -188,8 +188,9 @@ def _read_run(stub: ImageDiskServiceStub, run: _Run) -> None:
     while todo and not run.stop.is_set():
         try:
             for index, data in _segments(stub, run, todo):
-                run.work.file.write(index, data)
-                run.work.meter.move(len(data))
+                written = run.work.file.write(index, data)
+                run.work.meter.move(written)
+                run.work.meter.skip(len(data) - written)
                 todo = range(index + 1, todo.stop)
                 failures = 0
             if todo and not run.stop.is_set():

@@ -54,4 +54,9 @@ def test_the_rate_counts_what_was_moved_and_not_the_holes() -> None:
 
 
 def test_times_are_told_in_two_units_at_most() -> None:
-    assert [duration(one) for one in (4.4, 125, 3720)] == ["4 s", "2 min 5 s", "1 h 2 min"]
+    assert [duration(one) for one in (0.4, 4.4, 125, 3720)] == [
+        "<1 s",
+        "4 s",
+        "2 min 5 s",
+        "1 h 2 min",
+    ]
