@@ -64,6 +64,9 @@ class ViewGrants:
         consumer, gallery = names.subscription_of(name.text), name.ids[self._variable]
         asked = f"{consumer}/locations/all/{self.view.value}/{gallery}"
         grant = self._index(call, decided=not name.has_wildcard).view_grant(asked)
+        if grant is None and not isinstance(call.access, LocalAccess):
+            # authz has allowed the view: it is there, and the copy of the policy here too old.
+            raise _too_old()
         if grant is None:
             raise self.missing(name)
         return grant
@@ -110,4 +113,12 @@ class ViewGrants:
             return call.access.index
         if decided:
             return self._d.control.index
-        raise Unavailable("the copy of the policy here is too old to list what is shared")
+        raise _too_old()
+
+
+def _too_old() -> Unavailable:
+    return Unavailable(
+        "the copy of the policy here is too old to tell what is shared",
+        metadata={"service": "authz"},
+        retry_after=1.0,
+    )
