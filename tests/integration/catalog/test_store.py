@@ -326,6 +326,6 @@ def test_what_is_needed_names_who_needs_it(store: Store) -> None:
 
 def test_the_cursor_of_the_feed_is_kept(store: Store) -> None:
     assert store.db.read(read_cursor) is None
-    for position in (1, 2):
-        store.run(lambda tx, p=position: tx.set_cursor(FeedCursor("log", p)))
+    store.run(lambda tx: tx.set_cursor(FeedCursor("log", 1)))
+    store.run(lambda tx: tx.set_cursor(FeedCursor("log", 2)))
     assert store.db.read(read_cursor) == FeedCursor("log", 2)

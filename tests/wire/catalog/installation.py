@@ -181,7 +181,7 @@ class World:
         return self.owner.groups.CreateResourceGroup(request).name
 
     def gallery(self, group: str = "", **more: Any) -> str:
-        fields = {"location": "eastus"} | more
+        fields: dict[str, Any] = {"location": "eastus"} | more
         request = gallery_service_pb2.CreateGalleryRequest(
             parent=group or self.group(),
             gallery_id=self.id("gallery"),
@@ -191,7 +191,7 @@ class World:
 
     def definition_request(self, gallery: str = "", **more: Any) -> Any:
         sku = self.id("sku")
-        fields = {
+        fields: dict[str, Any] = {
             "location": "eastus",
             "os_type": os_type_pb2.OS_TYPE_LINUX,
             "os_state": os_type_pb2.OS_STATE_GENERALIZED,
@@ -230,7 +230,7 @@ class World:
         top = {
             key: more.pop(key) for key in ("wait_for", "validate_only", "request_id") if key in more
         }
-        fields = {"location": "eastus", "storage_profile": profile} | more
+        fields: dict[str, Any] = {"location": "eastus", "storage_profile": profile} | more
         version = image_version_pb2.ImageVersion(**fields)
         for one in regions:
             if isinstance(one, str):
@@ -257,7 +257,7 @@ class World:
         assert self.wait(operation).HasField("response")
         return self.get(version.name)
 
-    def get(self, name: str, view: int = image_version_pb2.IMAGE_VERSION_VIEW_FULL) -> Any:
+    def get(self, name: str, view: Any = image_version_pb2.IMAGE_VERSION_VIEW_FULL) -> Any:
         request = image_version_requests_pb2.GetImageVersionRequest(name=name, view=view)
         return self.owner.versions.GetImageVersion(request)
 
