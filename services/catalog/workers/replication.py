@@ -25,13 +25,6 @@ class Replicas(Protocol):
         """
 
 
-class Reader(Protocol):
-    """Reads the payload of a message."""
-
-    def __call__(self, payload: Any) -> Desired:
-        """Answer the desired state."""
-
-
 def handlers(
     transact: Transact,
     *,
