@@ -105,19 +105,11 @@ class Config:
         doc="How long the events of ended replications, and the feed, are kept.",
         check=between(0.001, 3650),
     )
-    max_staleness_seconds: float = setting(
-        5.0,
-        doc="How old the policy may be, where the authz service is silent, for reads.",
-        check=between(0.5, 300),
-    )
     grace_seconds: float = setting(
         10.0, doc="What running calls get when a server goes down.", check=between(0, 600)
     )
     log_level: str = setting(
         "INFO", doc="Least level of logs.", check=one_of("DEBUG", "INFO", "WARNING", "ERROR")
-    )
-    ready_file: Path | None = setting(
-        None, doc="File written once all processes serve, a line of JSON for each."
     )
 
     def problems(self) -> Iterator[str]:

@@ -141,6 +141,9 @@ class VersionRows(Protocol):
     ) -> Sequence[tuple[str, VersionRegion, int]]:
         """Answer (name, region, stored bytes) of regions that are not removed."""
 
+    def forget(self, older_than: datetime, limit: int) -> int:
+        """Remove versions that were withdrawn that long ago and lie nowhere; answer how many."""
+
     def moving(self) -> Sequence[tuple[str, int, str, Progress]]:
         """Answer (uid, generation, location, progress) of the regions that are being copied."""
 

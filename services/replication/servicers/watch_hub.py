@@ -87,6 +87,7 @@ class WatchHub:
         self._lock: Final = threading.Lock()
         self._topics: Final[dict[str, _Topic]] = {}
         self._waiting: Final[set[Watcher]] = set()
+        self._head: tuple[str, int] | None = None
         self._busy: Final = threading.Event()
         self._closed: Final = threading.Event()
         self._thread: Final = threading.Thread(target=self._run, name="watch-hub", daemon=True)
@@ -118,7 +119,7 @@ class WatchHub:
                     del self._topics[replication]
 
     def wait_for_change(self, watcher: Watcher) -> None:
-        """Wake a watcher, once, after the next commit: it waits for a replication."""
+        """Wake a watcher, once, when the feed tells of something: it waits for a replication."""
         with self._lock:
             self._waiting.add(watcher)
             self._busy.set()
@@ -142,7 +143,6 @@ class WatchHub:
             with self._lock:
                 if not self._topics and not self._waiting:
                     self._busy.clear()
-                    seen = None
                     continue
             try:
                 found = self._probe()
@@ -157,14 +157,26 @@ class WatchHub:
     def _look(self) -> None:
         with self._lock:
             watched = list(self._topics)
-            waiting = list(self._waiting)
-            self._waiting.clear()
-        for watcher in waiting:
-            self._loop.call_soon_threadsafe(watcher.ready.set)
+        self._wake_waiting()
         for start in range(0, len(watched), BATCH):
             ids = watched[start : start + BATCH]
             for mark in self._marks(ids):
                 self._tell(*mark)
+
+    def _wake_waiting(self) -> None:
+        """Wake who waits for a replication, where the feed tells of something new.
+
+        Whoever begins to wait reads the database after that, so nothing is missed in between.
+        """
+        head = self._rows.read(lambda tx: tx.feed.head())
+        if head == self._head:
+            return
+        self._head = head
+        with self._lock:
+            waiting = list(self._waiting)
+            self._waiting.clear()
+        for watcher in waiting:
+            self._loop.call_soon_threadsafe(watcher.ready.set)
 
     def _marks(self, ids: Sequence[str]) -> Sequence[tuple[str, int, int]]:
         return self._rows.read(lambda tx: tx.replications.marks(ids))

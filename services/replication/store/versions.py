@@ -1,9 +1,10 @@
 """Versions and their regions in the database."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, select, tuple_
+from sqlalchemy import Connection, delete, func, select, tuple_
 
 from services.replication.domain.names import disk_order
 from services.replication.domain.progress import Progress
@@ -13,6 +14,7 @@ from services.replication.store.codec import decode, from_row
 from services.replication.store.records import Records
 
 _VERSIONS: Final = Records(tables.versions, Version)
+_GONE: Final = ("REMOVED", "FAILED", "CANCELLED")
 _DISKS: Final = Records(tables.version_disks, VersionDisk)
 _REGIONS: Final = Records(tables.version_regions, VersionRegion)
 _STORED: Final = (
@@ -105,6 +107,32 @@ class VersionTable:
             statement = statement.where(tuple_(t.version, t.location) > after)
         rows: Sequence[Any] = self._connection.execute(statement).all()
         return [(row.name, from_row(VersionRegion, row), int(row.stored)) for row in rows]
+
+    def forget(self, older_than: datetime, limit: int) -> int:
+        """Remove versions that were withdrawn that long ago and lie nowhere; answer how many."""
+        v, r = tables.versions.c, tables.replicas.c
+        lies_somewhere = select(r.version).where(r.version == v.uid, r.state.not_in(_GONE)).exists()
+        old = (
+            select(v.uid)
+            .where(v.withdrawn.is_(True), v.update_time < older_than, ~lies_somewhere)
+            .limit(limit)
+        )
+        uids = list(self._connection.execute(old).scalars())
+        if not uids:
+            return 0
+        ids = select(tables.replications.c.id).where(tables.replications.c.version.in_(uids))
+        events = tables.events.c.replication
+        self._connection.execute(delete(tables.events).where(events.in_(ids)))
+        for table in (
+            tables.replica_disks,
+            tables.replicas,
+            tables.version_regions,
+            tables.version_disks,
+            tables.replications,
+        ):
+            self._connection.execute(delete(table).where(table.c.version.in_(uids)))
+        self._connection.execute(delete(tables.versions).where(v.uid.in_(uids)))
+        return len(uids)
 
     def moving(self) -> Sequence[tuple[str, int, str, Progress]]:
         """Answer (uid, generation, location, progress) of the regions that are being copied."""

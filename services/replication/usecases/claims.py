@@ -77,10 +77,13 @@ class Claims:
         def give_back(tx: Tx) -> None:
             tx.versions.lock(task.replica.version)
             replica = tx.replicas.get(*task.key)
-            if replica is not None and replica.fence == task.fence:
+            if replica is not None and _is_of(replica, task):
                 tx.replicas.put(replace(replica, owner="", lease_time=tx.now()))
 
-        self._rows.transact(give_back)
+        # What was brought to an end has been given back with its last word.
+        held = self._rows.read(lambda tx: tx.replicas.get(*task.key))
+        if held is not None and _is_of(held, task):
+            self._rows.transact(give_back)
 
     def renew(self, owner: str) -> None:
         """Extend all leases of a process."""
@@ -146,6 +149,10 @@ class Claims:
         disks.sort(key=lambda one: disk_order(one.disk))
         record = ledger.record
         return Task(replica, version, tuple(disks), record.trace_context if record else "")
+
+
+def _is_of(replica: Replica, task: Task) -> bool:
+    return (replica.owner, replica.fence) == (task.replica.owner, task.fence)
 
 
 def _is_free(replica: Replica, now: datetime) -> bool:

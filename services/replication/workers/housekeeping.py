@@ -60,6 +60,7 @@ class Housekeeping:
 
     def _compact(self, tx: Tx) -> None:
         older_than = tx.now() - self._retention
+        tx.versions.forget(older_than, 100)
         tx.replications.forget_events(older_than, 100)
         tx.feed.compact(older_than)
 

@@ -118,6 +118,7 @@ class World:
         self.claims = Claims(self.rows, self.origins, self.results, self.settings)
         self.tasks = Tasks(self.rows, self.results, self.settings)
         self.telemetry = Telemetry()
+        self.trace_context = ""
         self.copier = CopyReplica(self.tasks, self.origins, self.stores, self.rights)
         self.ensuring = EnsureReplicas(
             self.rows, self.grants, self.results, time_budget=self.settings.time_budget
@@ -213,7 +214,9 @@ class World:
             generation=desired.generation,
             sources={one.disk: f"{one.source.identity()}#{one.root}" for one in desired.disks},
         )
-        return self.ensuring.ensure(desired, b"token", retry=retry)
+        return self.ensuring.ensure(
+            desired, b"token", retry=retry, trace_context=self.trace_context
+        )
 
     def engine(self, *, owner: str = "", threads: int = 4) -> Engine:
         return Engine(

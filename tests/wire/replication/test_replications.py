@@ -2,6 +2,7 @@
 
 import random
 import threading
+from datetime import timedelta
 from typing import Any
 
 import grpc
@@ -20,6 +21,8 @@ from stoa.replication.v1 import replication_pb2 as pb
 from stoa.type.v1 import replication_state_pb2
 
 from cli.installation.pki import new_key_pem
+from services.kernel.clock import SystemClock
+from services.replication.store.unit_of_work import SqlUnitOfWork
 from tests.wire.authz.installation import World as AuthzWorld
 from tests.wire.replication.service import MIB, Service, World, eventually, refused, told
 
@@ -106,6 +109,21 @@ def test_progress_grows_and_never_falls(working: Service, world: World):
     assert stream[-1].end.progress.percent == 100
     sequences = [one.sequence for one in stream]
     assert sequences == sorted(sequences)
+
+
+def test_events_that_are_no_longer_held_are_out_of_range(working: Service, world: World):
+    world.region("home")
+    name = world.ensure(world.desired({"os": world.blob(b"x")}, {"home": 1})).replication
+    last = told(world.watch(name, 0))[-1]
+    rows = SqlUnitOfWork(working.db)
+    later = SystemClock().now() + timedelta(minutes=1)
+    rows.transact(lambda tx: tx.replications.forget_events(later, 1000))
+    with refused(grpc.StatusCode.OUT_OF_RANGE, "POSITION_COMPACTED") as refusal:
+        list(world.watch(name, 0))
+    assert refusal.info.metadata["oldest"] == str(last.sequence)
+    assert told(world.watch(name, last.sequence)) == []
+    (snapshot,) = world.watch(name)
+    assert snapshot.snapshot.replication.state == pb.Replication.STATE_COMPLETED
 
 
 def test_a_watcher_of_a_version_waits_for_its_generation(working: Service, world: World):

@@ -30,7 +30,7 @@ def test_the_shown_url_keeps_what_is_stored():
     ["file:///a/../b", "file:///", "file://host/a", "file:///a?x=y", "ftp://a/b", "s3:///a", "x"],
 )
 def test_what_is_no_store_is_refused(text):
-    with pytest.raises(ValueError, match="URL|director"):
+    with pytest.raises(ValueError, match=r"URL|director"):
         parse_store_url(text)
 
 

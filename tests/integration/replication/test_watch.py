@@ -1,0 +1,134 @@
+"""Watch streams over real rows, without a listener."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from services.kernel.clock import SystemClock
+from services.kernel.errors import ResourceExhausted
+from services.replication.domain.events import Event, EventBody
+from services.replication.domain.names import IMAGE_VERSIONS
+from services.replication.servicers.watch_hub import QUEUED, Watcher, WatchHub
+from services.replication.servicers.watch_stream import WatchStream
+from services.replication.usecases.reading import Replications
+from tests.integration.replication.world import VERSION, World, some_bytes
+
+NAME = IMAGE_VERSIONS.parse(VERSION)
+
+
+def watching(world: World, body: Callable[[WatchHub, WatchStream], Awaitable[None]]) -> None:
+    """Run a coroutine with a hub, and a stream that is often silent."""
+
+    async def run() -> None:
+        hub = WatchHub(world.rows, world.db.data_version, interval=0.01)
+        stream = WatchStream(
+            hub,
+            world.rows,
+            Replications(world.rows),
+            SystemClock(),
+            follow=True,
+            bookmark_every=0.05,
+        )
+        try:
+            async with asyncio.timeout(30):
+                await body(hub, stream)
+        finally:
+            hub.close()
+
+    asyncio.run(run())
+
+
+def test_a_watcher_of_nothing_gets_bookmarks_until_there_is_something(world: World):
+    world.add_region("home")
+    disks = {"os": world.upload("os", some_bytes(9))}
+
+    async def body(hub: WatchHub, stream: WatchStream) -> None:
+        kinds: list[str | None] = []
+        async for message in stream.of_version(NAME, uid="", generation=0):
+            kinds.append(message.WhichOneof("event"))
+            if len(kinds) == 2:
+                await hub.read(lambda: world.ensure(world.desired(disks, {"home": 1})))
+            if kinds[-1] == "snapshot":
+                break
+        assert kinds[:2] == ["bookmark", "bookmark"]
+        assert message.replication
+        assert message.sequence > 0
+
+    watching(world, body)
+
+
+def test_an_open_replication_without_news_is_kept_alive_by_bookmarks(world: World):
+    world.add_region("home")
+    record = world.ensure(world.desired({"os": world.upload("os", some_bytes(9))}, {"home": 1}))
+
+    async def body(hub: WatchHub, stream: WatchStream) -> None:
+        found = []
+        async for message in stream.of_replication(record, record.sequence):
+            if message.WhichOneof("event") == "bookmark":
+                found.append(message)
+            if len(found) == 3:
+                break
+        assert {one.sequence for one in found} == {record.sequence}
+
+    watching(world, body)
+
+
+def test_a_watcher_follows_the_successor(world: World):
+    world.add_region("home")
+    disks = {"os": world.upload("os", some_bytes(9))}
+    first = world.ensure(world.desired(disks, {"home": 1}))
+
+    async def body(hub: WatchHub, stream: WatchStream) -> None:
+        seen: list[tuple[str, str | None]] = []
+        second = ""
+        async for message in stream.of_replication(first, None):
+            seen.append((message.replication, message.WhichOneof("event")))
+            if len(seen) == 1:
+                wanted = world.desired(disks, {"home": 1}, generation=2)
+                second = (await hub.read(world.ensure, wanted)).id
+            if seen[-1] == (f"replications/{second}", "snapshot"):
+                break
+        assert (f"replications/{first.id}", "end") in seen
+
+    watching(world, body)
+
+
+def test_two_watchers_who_come_at_different_times_see_the_same(world: World):
+    world.add_region("home")
+    record = world.ensure(world.desired({"os": world.upload("os", some_bytes(9))}, {"home": 1}))
+
+    async def follow(stream: WatchStream, after: int) -> list[int]:
+        return [
+            message.sequence
+            async for message in stream.of_replication(record, after)
+            if message.WhichOneof("event") in {"transition", "end"}
+        ]
+
+    async def body(hub: WatchHub, stream: WatchStream) -> None:
+        other = WatchStream(hub, world.rows, Replications(world.rows), SystemClock(), follow=False)
+        early = asyncio.create_task(follow(stream, 0))
+        with world.working():
+            await asyncio.sleep(0.05)
+            late = asyncio.create_task(follow(other, 1))
+            first, second = await asyncio.gather(early, late)
+        assert first == list(range(1, first[-1] + 1))
+        assert second == first[1:]
+
+    watching(world, body)
+
+
+def test_a_watcher_that_cannot_keep_up_is_told_where_to_go_on():
+    async def run() -> None:
+        watcher = Watcher()
+        now = SystemClock().now()
+        event = Event("r", 1, now, EventBody())
+        watcher.push([event] * QUEUED, None)
+        watcher.check(7)
+        watcher.push([event], None)
+        with pytest.raises(ResourceExhausted) as refused:
+            watcher.check(7)
+        assert refused.value.reason == "WATCHER_TOO_SLOW"
+        assert refused.value.metadata["sequence"] == "7"
+
+    asyncio.run(run())
