@@ -1,4 +1,4 @@
-"""Write docs/reference from the contract: one page for each package, and one of all error reasons.
+"""Write docs/reference: a page for each package of the contract, one of reasons, one of settings.
 
 The comments of the protos are the documentation; buf keeps them in the descriptors. `--check`
 writes nothing and fails where a page is not what would be written.
@@ -15,9 +15,11 @@ from google.longrunning import operations_pb2
 from google.protobuf import descriptor_pb2
 from stoa.type.v1 import method_policy_pb2
 
+from tools.reference_settings import settings_page
+
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
-HEADER = "<!-- Written by `make docs` from the protos; do not edit. -->\n\n"
+HEADER = "<!-- Written by `make docs` from the {}; do not edit. -->\n\n"
 
 # Field numbers of descriptor.proto: the parts of a path in SourceCodeInfo.
 FILE_MESSAGE, FILE_ENUM, FILE_SERVICE = 4, 5, 6
@@ -201,7 +203,9 @@ def pages() -> dict[Path, str]:
         of_package = [file for file in files if file.proto.package == package]
         name = package.removeprefix("stoa.").removesuffix(".v1")
         written[PAGES / f"{name}.md"] = package_page(package, of_package)
-    return {path: HEADER + text.rstrip("\n") + "\n" for path, text in written.items()}
+    found = {path: HEADER.format("protos") + text for path, text in written.items()}
+    found[PAGES / "settings.md"] = HEADER.format("settings of the services") + settings_page()
+    return {path: text.rstrip("\n") + "\n" for path, text in found.items()}
 
 
 def main() -> int:
@@ -209,7 +213,7 @@ def main() -> int:
     stale = [p for p, text in pages().items() if not p.exists() or p.read_text() != text]
     if "--check" in sys.argv[1:]:
         for path in stale:
-            print(f"{path.relative_to(ROOT)} is not what the protos say", file=sys.stderr)
+            print(f"{path.relative_to(ROOT)} is not what `make docs` writes", file=sys.stderr)
         return 1 if stale else 0
     PAGES.mkdir(parents=True, exist_ok=True)
     for path, text in pages().items():
