@@ -39,6 +39,8 @@ _TODO: Final = {
     "ETAG_MISMATCH": "Somebody changed {resource}. Read it again and repeat the change.",
     "OPERATION_IN_PROGRESS": "Wait for it and repeat: stoa operation wait {operation}",
     "PROPERTY_CHANGE_NOT_ALLOWED": "Create another one; {field} cannot be changed.",
+    "STILL_SHARED": "Take the sharing back first: stoa share reset",
+    "BLOB_HELD": "Delete what is made of it first.",
     "RESOURCE_NOT_EMPTY": "Delete these first: {children}",
     "TOO_MANY_REQUESTS": "Try again in a moment.",
     "DEPENDENCY_UNAVAILABLE": "Nothing was changed. See whether {service} runs: stoa status",
