@@ -1,6 +1,7 @@
 """The command `stoa demo`."""
 
 import os
+import shlex
 import shutil
 import signal
 import tempfile
@@ -57,7 +58,7 @@ def demo(
             if keep:
                 tell.step("Everything runs on")
                 tell.say("Stop it with `stoa down`, and remove the folder.")
-                tell.define("STOA_HOME", str(layout.data))
+                tell.show(f"export STOA_HOME={shlex.quote(str(layout.data))}", short=False)
             else:
                 tell.step("Everything is stopped and removed")
                 tell.show("stoa down")

@@ -44,17 +44,17 @@ class Narrator:
         self.show(f"{variable}={shlex.quote(value)}")
         self._variables[variable] = value
 
-    def say(self, text: str) -> None:
-        """Tell something."""
-        for variable, value in self._variables.items():
+    def say(self, text: str, *, short: bool = True) -> None:
+        """Tell something, with the variables that are set in place of their values."""
+        for variable, value in self._variables.items() if short else ():
             text = text.replace(value, f"${variable}")
         sys.stdout.write(text + "\n")
         # What commands write to stderr shall come after it.
         sys.stdout.flush()
 
-    def show(self, command: str) -> None:
+    def show(self, command: str, *, short: bool = True) -> None:
         """Print a command."""
-        self.say(f"{self._dim}${self._plain} {command}")
+        self.say(f"{self._dim}${self._plain} {command}", short=short)
 
     def run(self, *args: str, output: str = "none", code: int = 0) -> None:
         """Print and run a command; `code` is the exit code that the story tells of.

@@ -25,8 +25,8 @@ def demo(folder: Path, *arguments: str) -> "subprocess.CompletedProcess[str]":
 
 
 def tree() -> str:
-    """What git sees changed in the source tree."""
-    command = ["git", "status", "--porcelain", "--untracked-files=all"]
+    """The files of the source tree that git does not know."""
+    command = ["git", "ls-files", "--others", "--exclude-standard"]
     return subprocess.run(command, capture_output=True, check=False, cwd=ROOT, text=True).stdout
 
 
