@@ -65,7 +65,7 @@ class TableReader:
         self._db: Final = db
         self._spec: Final = spec
         self._dialect: Final = db.dialect
-        self._get: Final = self.selected().where(t.key == bindparam("k"))
+        self._get: Final = db.prepare(self.selected().where(t.key == bindparam("k")))
         self._exists: Final = select(exists().where(t.key == bindparam("k")))
         self._first: Final = self._page_of(spec.by_name).where(t.parent_key == bindparam("p"))
 
@@ -81,7 +81,7 @@ class TableReader:
 
     def get(self, key: str, view: str = "") -> Stored | None:
         """Answer one, by one statement."""
-        row = self._db.read(lambda c: c.execute(self._get, {"k": key}).first())
+        row = self._db.first(self._get, {"k": key})
         return None if row is None else Stored(row[0], self.body(row, view), row[1])
 
     def exists(self, key: str) -> bool:

@@ -9,13 +9,14 @@ SQLite, having one writer at a time, leaves out.
 import abc
 import logging
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal, Self, TypeVar
+from typing import Any, Literal, Self, TypeVar
 
-from sqlalchemy import Connection, Engine, event, make_url
+from sqlalchemy import Connection, Engine, Select, event, make_url
 
+from services.kernel.db.prepared import Prepared, Row
 from services.kernel.errors import Unavailable
 
 T = TypeVar("T")
@@ -78,6 +79,7 @@ class Database(abc.ABC):
 
     def __init__(self) -> None:
         self._inside = threading.local()
+        self._collecting: tuple[list[str], ...] = ()
 
     def __enter__(self) -> Self:
         return self
@@ -91,6 +93,22 @@ class Database(abc.ABC):
 
         Raises:
             Unavailable: the database does not answer or is locked for too long.
+        """
+
+    def prepare(self, statement: Select[Any]) -> Prepared:
+        """Compile a lookup for `first`, once per process.
+
+        Raises:
+            ValueError: a parameter would have to be converted.
+        """
+        return Prepared(statement, self._engines()[0])
+
+    @abc.abstractmethod
+    def first(self, lookup: Prepared, parameters: Mapping[str, Any]) -> Row | None:
+        """Answer the first row of a prepared lookup, None where there is none.
+
+        Raises:
+            Unavailable: as `read`.
         """
 
     @abc.abstractmethod
@@ -151,9 +169,11 @@ class Database(abc.ABC):
             event.listen(engine, "before_cursor_execute", record)
         # A connection notes at its creation whether anybody listens.
         self._renew()
+        self._collecting += (collected,)
         try:
             yield collected
         finally:
+            self._collecting = tuple(one for one in self._collecting if one is not collected)
             for engine in self._engines():
                 event.remove(engine, "before_cursor_execute", record)
             self._renew()

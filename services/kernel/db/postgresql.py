@@ -4,7 +4,7 @@ import random
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
@@ -22,6 +22,7 @@ from services.kernel.db.engine import (
     take_callbacks,
     unavailable,
 )
+from services.kernel.db.prepared import Prepared, Row
 from services.kernel.errors import Unavailable
 
 _CONFLICTS = {"40001", "40P01"}  # serialization_failure, deadlock_detected
@@ -82,6 +83,12 @@ class PostgresqlDatabase(Database):
             raise
         finally:
             self._slots.release()
+
+    def first(self, lookup: Prepared, parameters: Mapping[str, Any]) -> Row | None:
+        """Run a prepared lookup as any read: beside the way to the server its cost is small."""
+        return self.read(
+            lambda connection: connection.execute(lookup.statement, parameters).first()
+        )
 
     def snapshot(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` in one REPEATABLE READ transaction that cannot write."""

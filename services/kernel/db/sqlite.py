@@ -7,16 +7,17 @@ A held connection that commits nothing costs a read half of what a pool would
 import os
 import sqlite3
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.pool import NullPool
 
 from services.kernel.db.engine import Database, Dialect, Isolation, Stats, T, unavailable
+from services.kernel.db.prepared import Prepared, Row
 from services.kernel.db.sqlite_writer import Request, Writer, is_busy, raw_connection
 
 _MMAP_BYTES = 256 * 1024 * 1024
@@ -30,6 +31,7 @@ class _Held:
     """A connection that a thread keeps, opened at some generation of the database."""
 
     connection: Connection
+    raw: sqlite3.Connection
     generation: int
     thread: threading.Thread
 
@@ -68,7 +70,7 @@ class SqliteDatabase(Database):
     def read(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` on the calling thread's connection."""
         self._refuse_nested()
-        connection = self._thread_connection()
+        connection = self._thread_connection().connection
         try:
             return fn(connection)
         except OperationalError as error:
@@ -76,16 +78,29 @@ class SqliteDatabase(Database):
                 raise unavailable("the database is locked") from error
             raise
 
+    def first(self, lookup: Prepared, parameters: Mapping[str, Any]) -> Row | None:
+        """Run a prepared lookup on the calling thread's connection, below SQLAlchemy."""
+        self._refuse_nested()
+        for collected in self._collecting:
+            collected.append(lookup.text)
+        raw = self._thread_connection().raw
+        try:
+            stored = raw.execute(lookup.text, lookup.values(parameters)).fetchone()
+        except sqlite3.OperationalError as error:
+            if is_busy(error):
+                raise unavailable("the database is locked") from error
+            raise
+        return None if stored is None else lookup.row(stored)
+
     def snapshot(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` inside one read transaction of the calling thread's connection."""
         self._refuse_nested()
-        connection = self._thread_connection()
-        raw = raw_connection(connection)
-        raw.execute("BEGIN")
+        held = self._thread_connection()
+        held.raw.execute("BEGIN")
         try:
-            return fn(connection)
+            return fn(held.connection)
         finally:
-            raw.execute("ROLLBACK")
+            held.raw.execute("ROLLBACK")
 
     def transact(self, fn: Callable[[Connection], T], *, isolation: Isolation | None = None) -> T:
         """Have the writer thread run `fn`, and wait for the commit that holds it."""
@@ -127,22 +142,25 @@ class SqliteDatabase(Database):
         self._generation += 1
         self._writer.renew()
 
-    def _thread_connection(self) -> Connection:
+    def _thread_connection(self) -> _Held:
         held: _Held | None = getattr(self._local, "held", None)
         if held is not None and held.generation == self._generation:
-            return held.connection
+            return held
         with self._lock:
             if self._closed:
                 raise RuntimeError("the database is closed")
             if held is not None:
                 self._held.remove(held)
                 held.connection.close()
-            held = self._adopt() or _Held(
-                self._readers.connect(), self._generation, threading.current_thread()
-            )
+            held = self._adopt() or self._open()
             self._held.append(held)
         self._local.held = held
-        return held.connection
+        return held
+
+    def _open(self) -> _Held:
+        connection = self._readers.connect()
+        raw = raw_connection(connection)
+        return _Held(connection, raw, self._generation, threading.current_thread())
 
     def _adopt(self) -> _Held | None:
         """Take over the connection of a thread that has ended, and close further ones."""
@@ -151,7 +169,8 @@ class SqliteDatabase(Database):
         for held in ended:
             self._held.remove(held)
             if adopted is None and held.generation == self._generation:
-                adopted = _Held(held.connection, held.generation, threading.current_thread())
+                held.thread = threading.current_thread()
+                adopted = held
             else:
                 held.connection.close()
         return adopted
