@@ -9,6 +9,8 @@ in a unique index, a scope, a digest, a token or a cache.
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from types import MappingProxyType
 from typing import Final
 
 from services.kernel.errors import InvalidName
@@ -17,10 +19,14 @@ ROOT: Final = "/"
 WILDCARD: Final = "-"
 MAX_NAME_LENGTH: Final = 2048
 MAX_VERSION_PART: Final = 2_147_483_647
+# How many names are remembered with what they are: those of the calls of some seconds.
+_REMEMBERED: Final = 8192
 
 _VARIABLE = re.compile(r"\{([a-z][a-z0-9_]*)\}")
 _COLLECTION = re.compile(r"[a-z][a-zA-Z0-9]*")
 _FORBIDDEN_IN_ID = re.compile(r"[^\x20-\x7e]|[/%\\]")
+# No rule of `id_problem` can fail for these, which most ids are.
+_ORDINARY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _VERSION = re.compile(r"([0-9]+)\.([0-9]+)\.([0-9]+)")
 _UPPER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
@@ -158,7 +164,7 @@ class Pattern:
         self._by_length: Final[dict[int, list[_Segments]]] = {}
         for pattern in patterns:
             segments = _Segments(pattern)
-            self._by_length.setdefault(len(segments.folded), []).append(segments)
+            self._by_length.setdefault(2 * len(segments.folded), []).append(segments)
 
     def __repr__(self) -> str:
         return f"Pattern({', '.join(map(repr, self.patterns))})"
@@ -169,14 +175,21 @@ class Pattern:
         Raises:
             InvalidName: no pattern fits, or an id holds what no id may hold.
         """
+        try:
+            return _parsed(self, text, wildcards=wildcards)
+        except InvalidName as error:
+            raise InvalidName(error.text, error.problem, field=field) from None
+
+    def read(self, text: str, *, wildcards: bool) -> Name:
+        """Read a name without remembering it; see `parse`."""
         if len(text) > MAX_NAME_LENGTH:
-            raise InvalidName(text, f"a name has at most {MAX_NAME_LENGTH} characters", field=field)
+            raise InvalidName(text, f"a name has at most {MAX_NAME_LENGTH} characters")
         parts = text.split("/")
         for segments in self._by_length.get(len(parts), ()):
             if segments.fits(parts):
-                return segments.name(text, parts, wildcards=wildcards, field=field)
+                return segments.name(text, parts, wildcards=wildcards)
         expected = " or ".join(self.patterns)
-        raise InvalidName(text, f"a name of the form {expected} is expected", field=field)
+        raise InvalidName(text, f"a name of the form {expected} is expected")
 
     def matches(self, text: str) -> bool:
         """Whether the collections of `text` are those of a pattern; its ids are not checked."""
@@ -194,7 +207,7 @@ class Pattern:
             for segments in alternatives:
                 if set(segments.variables) == set(ids):
                     parts = segments.fill(ids)
-                    return segments.name("/".join(parts), parts, wildcards=False, field="name").text
+                    return segments.name("/".join(parts), parts, wildcards=False).text
         raise ValueError(f"{self!r} has no pattern with exactly {sorted(ids)}")
 
 
@@ -216,10 +229,11 @@ class _Segments:
             or not all(map(_COLLECTION.fullmatch, self.collections))
         ):
             raise ValueError(f"not a pattern of collections and ids: {pattern!r}")
-        self.folded = [fold(part) for part in parts]
+        self.folded = [fold(part) for part in self.collections]
 
     def fits(self, parts: list[str]) -> bool:
-        return all(map(_same, parts[::2], self.collections, self.folded[::2]))
+        sent = parts[::2]
+        return sent == self.collections or [fold(part) for part in sent] == self.folded
 
     def fill(self, ids: Mapping[str, str]) -> list[str]:
         parts: list[str] = []
@@ -227,16 +241,21 @@ class _Segments:
             parts += (collection, ids[variable])
         return parts
 
-    def name(self, text: str, parts: list[str], *, wildcards: bool, field: str) -> Name:
+    def name(self, text: str, parts: list[str], *, wildcards: bool) -> Name:
         given = parts[1::2]
         for one in given:
+            if _ORDINARY_ID.fullmatch(one):
+                continue
             problem = id_problem(one)
             if problem is not None and not (wildcards and one == WILDCARD):
-                raise InvalidName(text, problem, field=field)
-        ids = dict(zip(self.variables, given, strict=True))
+                raise InvalidName(text, problem)
+        # Calls share what is remembered, so nobody may write into it.
+        ids = MappingProxyType(dict(zip(self.variables, given, strict=True)))
         canonical = "/".join(self.fill(ids))
         return Name(canonical, key(canonical), ids, self.pattern)
 
 
-def _same(part: str, collection: str, folded: str) -> bool:
-    return part == collection or fold(part) == folded
+@lru_cache(maxsize=_REMEMBERED)
+def _parsed(pattern: Pattern, text: str, *, wildcards: bool) -> Name:
+    # A name is a function of its text and nothing that changes; errors are not remembered.
+    return pattern.read(text, wildcards=wildcards)

@@ -205,3 +205,39 @@ def test_names_are_equal_with_their_spelling_and_usable_in_sets():
     one = VERSION.parse("subscriptions/s/galleries/g/versions/1.0.0")
     assert {one} == {VERSION.parse("SUBSCRIPTIONS/s/galleries/g/versions/1.0.0")}
     assert one != VERSION.parse("subscriptions/S/galleries/g/versions/1.0.0")
+
+
+@given(ids, st.booleans())
+def test_a_name_is_the_same_when_it_is_read_again(gallery, wildcards):
+    text = f"Subscriptions/s/galleries/{gallery}/versions/01.2.3"
+    first = VERSION.parse(text, wildcards=wildcards)
+    assert (
+        VERSION.parse(text, wildcards=wildcards) == first == VERSION.read(text, wildcards=wildcards)
+    )
+
+
+def test_what_is_remembered_of_lists_is_no_answer_for_one_resource():
+    text = "subscriptions/s/galleries/-/versions/1.0.0"
+    assert VERSION.parse(text, wildcards=True).has_wildcard
+    with pytest.raises(InvalidName):
+        VERSION.parse(text)
+
+
+def test_patterns_do_not_share_what_they_remember():
+    text = "subscriptions/s/galleries/g/versions/1.0.0"
+    assert VERSION.parse(text).text == text
+    with pytest.raises(InvalidName):
+        Pattern("subscriptions/{subscription}").parse(text)
+
+
+def test_an_error_names_the_field_of_each_request():
+    for field in ("name", "parent"):
+        with pytest.raises(InvalidName) as raised:
+            VERSION.parse("nothing", field=field)
+        assert raised.value.field == field
+
+
+def test_the_ids_of_a_remembered_name_cannot_be_changed():
+    name = VERSION.parse("subscriptions/s/galleries/g/versions/1.0.0")
+    with pytest.raises(TypeError):
+        name.ids["gallery"] = "other"  # type: ignore[index]
