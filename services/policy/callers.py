@@ -11,6 +11,8 @@ from services.policy.directory import Directory
 from services.policy.model import Principal, PrincipalKind
 from services.policy.scopes import Scope
 
+#: How many callers are remembered with who they are.
+_REMEMBERED: Final = 10_000
 #: No principal has this key: it holds nothing, and nothing but a deny for everyone reaches it.
 NOBODY: Final = ""
 
@@ -39,16 +41,31 @@ class Callers:
 
     def __init__(self, own_issuer: str = "") -> None:
         self._own_issuer: Final = own_issuer
+        # A directory never changes, so what was read in it holds until another one is asked.
+        self._known: tuple[Directory | None, dict[tuple[str, ...], Identity]] = (None, {})
 
     def identities(self, caller: Caller, directory: Directory) -> tuple[Identity, ...]:
         """Answer who the caller is: by their token, then by those for other tenants."""
-        return tuple(self._identity(one, directory) for one in (caller, *caller.auxiliary))
+        if not caller.auxiliary:
+            return (self._remembered(caller, directory),)
+        return tuple(self._remembered(one, directory) for one in (caller, *caller.auxiliary))
 
-    def _identity(self, caller: Caller, directory: Directory) -> Identity:
+    def _remembered(self, caller: Caller, directory: Directory) -> Identity:
+        issuer = str(caller.claims.get("iss", self._own_issuer))
+        key = (caller.tenant, caller.subject, caller.workload, issuer)
+        of, known = self._known
+        if of is not directory or len(known) >= _REMEMBERED:
+            known = {}
+            self._known = (directory, known)
+        identity = known.get(key)
+        if identity is None:
+            identity = known[key] = self._identity(caller, issuer, directory)
+        return identity
+
+    def _identity(self, caller: Caller, issuer: str, directory: Directory) -> Identity:
         tenant = f"tenants/{fold(caller.tenant)}"
         if caller.is_workload:
             return Identity(NOBODY, tenant, None)
-        issuer = str(caller.claims.get("iss", self._own_issuer))
         if not self._own_issuer or issuer == self._own_issuer:
             found = directory.principal(caller.tenant, caller.subject)
             if found is None:

@@ -99,13 +99,15 @@ class PolicyIndex:
 
     def _above(self, scope: Scope) -> list[ScopeNode]:
         # All subscriptions of a management group have the same above them.
-        start = scope.management_group
-        if scope.subscription is not None:
-            subscription = self.directory.subscriptions.get(scope.subscription)
+        key = scope.subscription
+        if key is None:
+            start = scope.management_group
+        else:
+            subscription = self.directory.subscriptions.get(key)
             start = None if subscription is None else subscription.parent
         if start is None:
             return []
-        level = (start, scope.subscription is None)
+        level = (start, key is None)
         known = self._levels.get(level)
         if known is None:
             found = (self.find(Scope.parse(key)) for key in self.directory.above(scope))

@@ -106,3 +106,20 @@ def test_scopes_of_two_tenants_need_an_identity_in_each():
     assert without_token(alone, (FOREIGN, GALLERY), DIRECTORY) == 0
     assert without_token(two(), (GALLERY, FOREIGN), DIRECTORY) is None
     assert without_token(alone, ("/", "subscriptions/unknown"), DIRECTORY) is None
+
+
+def test_what_is_remembered_of_a_caller_holds_for_one_directory_only():
+    callers = Callers(OWN)
+    caller = Caller("builder", "t1", claims={"iss": OWN})
+    gone = world(Removed(Kind.PRINCIPAL, SERVICE)).directory
+    found = [callers.identities(caller, one)[0].key for one in (DIRECTORY, gone, DIRECTORY)]
+    assert found == [SERVICE, NOBODY, SERVICE]
+
+
+def test_callers_that_differ_in_their_issuer_alone_are_told_apart():
+    callers = Callers(OWN)
+    found = [
+        callers.identities(Caller("alice", "t1", claims={"iss": issuer}), DIRECTORY)[0].key
+        for issuer in (OWN, OTHER, OWN)
+    ]
+    assert found == [ALICE, NOBODY, ALICE]
