@@ -36,6 +36,11 @@ name=$(sed -n 's/^  "replication": "\(.*\)",$/\1/p' "$watched" | head -n 1)
 call -d "{\"name\": \"$name\", \"afterSequence\": 0}" \
     "$replication" stoa.replication.v1.ReplicationService/WatchReplication
 
-echo "# A version that does not exist: the details say why, in words and for programs"
-call -d "{\"name\": \"$version.9\"}" \
+echo "# A version that nobody published: the details say why, in words and for programs"
+call -d "{\"name\": \"${version%/*}/9.9.9\"}" \
     "$catalog" stoa.catalog.v1.ImageVersionService/GetImageVersion 2>&1 || echo "exit code $?"
+
+echo "# A request that is wrong in several ways: each field is named at once"
+call -d "{\"parent\": \"${version%/versions/*}\", \"imageVersionId\": \"1.2.3.4\",
+    \"imageVersion\": {\"location\": \"atlantis\", \"replicaCount\": 0}}" \
+    "$catalog" stoa.catalog.v1.ImageVersionService/CreateImageVersion 2>&1 || echo "exit code $?"

@@ -49,6 +49,8 @@ FAST = "fastlane"
 REGIONS = {HOME: 1, FAST: 1, SLOW: 1}
 # What becomes durable together, and so what one copy may do again after a crash.
 WINDOW = 4 * MIB
+# How long a copy stays with a process that was killed: short, so that tests are.
+LEASE_SECONDS = "3"
 # Slow enough that a copy is found in its middle on any machine.
 BYTES_PER_SECOND = 4 * MIB
 
@@ -56,7 +58,12 @@ BYTES_PER_SECOND = 4 * MIB
 @pytest.fixture(scope="module")
 def standing(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     folder = tmp_path_factory.mktemp("crashes")
-    with installed(folder, STOA_REPLICATION_COPY_WINDOW_BYTES=str(WINDOW)) as installation:
+    settings = {
+        "STOA_REPLICATION_COPY_WINDOW_BYTES": str(WINDOW),
+        "STOA_REPLICATION_LEASE_SECONDS": LEASE_SECONDS,
+        "STOA_CATALOG_LEASE_SECONDS": LEASE_SECONDS,
+    }
+    with installed(folder, **settings) as installation:
         limits = region_pb2.RegionLimits(bandwidth_bytes_per_second=BYTES_PER_SECOND)
         places = [Place(HOME, "East US"), Place(FAST, "Fast Lane"), Place(SLOW, "Slow Lane")]
         make_regions(installation, places, slowlane=limits)
@@ -119,6 +126,9 @@ class Copying:
             if ref is not None:
                 assert set(ref["disks"]) == set(self.disks)
             readable = self.readable(region)
+            if readable and "os" not in readable:
+                # Committed between the first disk, which is asked for first, and the next.
+                readable = self.readable(region)
             assert readable in (set(), set(self.disks))
             if usable.get(region):
                 assert readable == set(self.disks)
@@ -185,7 +195,7 @@ def test_a_copy_killed_in_its_middle_goes_on_behind_what_was_durable(
     progress = version.region(SLOW).progress.bytes
     done = progress.copied_bytes + progress.deduplicated_bytes + progress.zero_bytes
     assert done == progress.total_bytes
-    assert slow.journals() == []
+    eventually(lambda: not slow.journals(), "journals of what is committed are deleted")
 
 
 def test_killed_between_two_disks_no_region_shows_a_part(fragile: Installation) -> None:

@@ -18,6 +18,8 @@ from tests.system.publishing import Shop, make_image, make_shop, publish
 pytestmark = pytest.mark.timeout(240)
 
 ROOT = Path(__file__).parents[2]
+# What is wrong with the request at the end of both sessions.
+WRONG_FIELDS = {"image_version_id", "image_version.location", "image_version.replica_count"}
 
 
 @pytest.fixture(scope="module")
@@ -71,6 +73,14 @@ def documents(text: str) -> list[dict[str, Any]]:
     return found
 
 
+def error_of(text: str) -> tuple[str, dict[str, Any]]:
+    """The code of an error that `buf curl` printed, and its details by their type."""
+    decoder = json.JSONDecoder()
+    error, end = decoder.raw_decode(text, text.index("{"))
+    lines = (line.split(" ", 1) for line in text[end:].strip().splitlines())
+    return error["code"], {kind: json.loads(detail) for kind, detail in lines}
+
+
 def check_watched(now: str, from_the_start: str) -> None:
     """A replication that has ended is a snapshot; its events can be had all the same."""
     (event,) = documents(now)
@@ -87,7 +97,7 @@ def test_the_grpcurl_session_works_as_printed(
     installation: Installation, version: str, needs_tool: Callable[[str], str]
 ) -> None:
     output = run(installation, str(ROOT / "examples" / "grpcurl_session.sh"), version)
-    services, described, found, now, watched, refused = parts(output)
+    services, described, found, now, watched, missing, wrong = parts(output)
 
     assert "stoa.catalog.v1.ImageVersionService" in services.splitlines()
     assert "grpc.health.v1.Health" in services.splitlines()
@@ -98,29 +108,33 @@ def test_the_grpcurl_session_works_as_printed(
     status = document["replicationStatus"]
     assert status["aggregatedState"] == "AGGREGATED_REPLICATION_STATE_COMPLETED"
     check_watched(now, watched)
-    assert "Code: InvalidArgument" in refused
-    assert '"@type": "type.googleapis.com/google.rpc.ErrorInfo"' in refused
-    assert '"domain": "catalog.stoa.dev"' in refused
-    assert '"@type": "type.googleapis.com/google.rpc.BadRequest"' in refused
+    assert "Code: NotFound" in missing
+    assert '"@type": "type.googleapis.com/google.rpc.ErrorInfo"' in missing
+    assert '"reason": "RESOURCE_NOT_FOUND"' in missing
+    assert '"domain": "catalog.stoa.dev"' in missing
+    assert "Code: InvalidArgument" in wrong
+    assert '"@type": "type.googleapis.com/google.rpc.BadRequest"' in wrong
+    for field in WRONG_FIELDS:
+        assert f'"field": "{field}"' in wrong
 
 
 def test_the_buf_curl_session_works_as_printed(installation: Installation, version: str) -> None:
     output = run(installation, str(ROOT / "examples" / "buf_curl_session.sh"), version)
-    services, methods, found, now, watched, refused = parts(output)
+    services, methods, found, now, watched, missing, wrong = parts(output)
 
     assert "stoa.catalog.v1.ImageVersionService" in services.splitlines()
     assert "stoa.catalog.v1.ImageVersionService/CreateImageVersion" in methods.splitlines()
     (document,) = documents(found)
     assert document["name"] == version
     check_watched(now, watched)
-    error = documents(refused.rpartition("exit code")[0])[0]
-    assert error["code"] == "invalid_argument"
-    kinds = {detail["type"] for detail in error["details"]}
-    assert {"google.rpc.ErrorInfo", "google.rpc.BadRequest"} <= kinds
-    info = next(
-        detail["debug"] for detail in error["details"] if detail["type"] == "google.rpc.ErrorInfo"
-    )
+    code, details = error_of(missing)
+    info = details["google.rpc.ErrorInfo"]
+    assert (code, info["reason"]) == ("not_found", "RESOURCE_NOT_FOUND")
     assert info["domain"] == "catalog.stoa.dev"
+    code, details = error_of(wrong)
+    assert code == "invalid_argument"
+    violations = details["google.rpc.BadRequest"]["fieldViolations"]
+    assert {one["field"] for one in violations} >= WRONG_FIELDS
 
 
 def test_the_example_in_python_publishes_and_watches(
