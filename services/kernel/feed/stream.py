@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Final, Protocol
@@ -112,7 +112,7 @@ class FeedTail:
         """The number of streams that watch."""
         return len(self._subscribers)
 
-    async def watch(self, after: int, epoch: int | None = None) -> AsyncIterator[bytes]:
+    async def watch(self, after: int, epoch: int | None = None) -> AsyncGenerator[bytes, None]:
         """Answer every entry after a position, encoded and in order, and heartbeats between.
 
         A heartbeat is sent only when everything up to its position was.

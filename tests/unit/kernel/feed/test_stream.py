@@ -228,7 +228,7 @@ def test_a_closed_stream_is_forgotten(log: Entries) -> None:
         stream = tail.watch(0)
         await anext(stream)
         assert tail.streams == 1
-        await stream.aclose()  # type: ignore[attr-defined]
+        await stream.aclose()
         assert tail.streams == 0
 
     run(log, scenario)

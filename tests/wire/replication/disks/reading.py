@@ -3,6 +3,7 @@
 import os
 import struct
 import uuid
+from collections.abc import Iterable
 from dataclasses import replace
 
 import blake3
@@ -125,14 +126,18 @@ class Sharing:
         self.shared_id = f"shared-{uuid.uuid4()}"
         self.public_name = f"public-{uuid.uuid4()}"
 
-    def apply(self, operation: str = "", subscriptions=(), *, community: bool = False) -> None:
+    def apply(
+        self,
+        operation: grants.SharingOperation.ValueType | None = None,
+        subscriptions: Iterable[str] = (),
+        *,
+        community: bool = False,
+    ) -> None:
         self._sequence += 1
         mode = grants.SHARING_MODE_COMMUNITY if community else grants.SHARING_MODE_GROUPS
         change = None
-        if operation:
-            change = grants.SharingChange(
-                operation=f"SHARING_OPERATION_{operation}", subscriptions=subscriptions
-            )
+        if operation is not None:
+            change = grants.SharingChange(operation=operation, subscriptions=subscriptions)
         self._service.sharing.ApplySharing(
             sharing_service_pb2.ApplySharingRequest(
                 gallery=self._gallery,

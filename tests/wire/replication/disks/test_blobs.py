@@ -14,6 +14,7 @@ from services.replication.content.progress import Control
 from services.replication.content.slots import Slot
 from services.replication.content.upload import BlobUpload
 from tests.integration.replication.world import some_bytes
+from tests.wire.authz.installation import World as People
 from tests.wire.replication.disks.uploading import (
     MIB,
     chunk,
@@ -32,7 +33,7 @@ UPLOADING = blob_pb2.Blob.STATE_UPLOADING
 
 
 @pytest.fixture(scope="session")
-def subscription(people) -> str:
+def subscription(people: People) -> str:
     return people.subscription()
 
 
@@ -194,7 +195,10 @@ def test_bytes_with_another_digest_are_not_taken(owner, blob):
 @pytest.mark.parametrize("kind", ["blake3_digest", "sha256_digest"])
 def test_a_whole_with_another_digest_is_not_committed(owner, blob, kind):
     data = some_bytes(MIB)
-    code, info = refusal(owner.UploadBlob, whole(blob.name, data, **{kind: b"x" * 32}))
+    code, info = refusal(
+        owner.UploadBlob,
+        messages(start(blob.name), chunks(data), commit(MIB, **{kind: b"x" * 32})),
+    )
     assert (code, info.reason) == (Code.FAILED_PRECONDITION, "CONTENT_DIGEST_MISMATCH")
     assert get(owner, blob.name).state == UPLOADING
     # The bytes are all there: with the right digest they are committed after all.

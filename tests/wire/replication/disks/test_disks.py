@@ -7,11 +7,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from stoa.authz.v1 import audit_service_pb2
+from stoa.authz.v1 import sharing_grant_pb2 as grants
 from stoa.replication.v1 import image_disk_service_pb2 as pb
 from stoa.type.v1 import storage_pb2
 
 from services.replication.domain.states import Health, RegionState
 from tests.integration.replication.world import some_bytes
+from tests.wire.authz.installation import World as People
 from tests.wire.replication.disks.reading import (
     LEAF,
     MIB,
@@ -41,7 +43,7 @@ DATA_DISK = some_bytes(200_000, seed=4)
 
 
 @pytest.fixture
-def subscription(people) -> str:
+def subscription(people: People) -> str:
     return people.subscription()
 
 
@@ -247,12 +249,12 @@ def test_a_shared_version_is_read_where_it_is_shared_and_no_longer(
     sharing = Sharing(people, gallery)
     shared = view(name, "sharedGalleries", sharing.shared_id)
     before = refusal(disks.ReadDisk, request(shared, ""))
-    sharing.apply("ADD", [name])
+    sharing.apply(grants.SHARING_OPERATION_ADD, [name])
     service.catch_up()
     assert read(disks, request(shared, "")) == SPARSE
     unknown = refusal(disks.ReadDisk, request(shared.replace("1.0.0", "9.9.9"), ""))
     never = refusal(disks.ReadDisk, request(view(name, "sharedGalleries", "never"), ""))
-    sharing.apply("REMOVE", [name])
+    sharing.apply(grants.SHARING_OPERATION_REMOVE, [name])
     service.catch_up()
     after = refusal(disks.ReadDisk, request(shared, ""))
     for code, info in (before, unknown, never, after):
@@ -265,7 +267,7 @@ def test_a_view_says_no_other_region_and_is_read_in_its_own(
 ):
     name, disks = consumer
     sharing = Sharing(people, gallery)
-    sharing.apply("ADD", [name])
+    sharing.apply(grants.SHARING_OPERATION_ADD, [name])
     service.catch_up()
     there = view(name, "sharedGalleries", sharing.shared_id)
     code, info = refusal(disks.ReadDisk, request(there, "west"))
@@ -281,11 +283,11 @@ def test_the_end_of_sharing_ends_a_stream(service, people, gallery, consumer):
     big = f"{gallery}/images/ubuntu/versions/2.0.0"
     publish(service, big, {"os": some_bytes(48 * MIB, seed=9)}, {"home": 1})
     sharing = Sharing(people, gallery)
-    sharing.apply("ADD", [name])
+    sharing.apply(grants.SHARING_OPERATION_ADD, [name])
     service.catch_up()
     stream = disks.ReadDisk(request(view(name, "sharedGalleries", sharing.shared_id, "2.0.0"), ""))
     next(stream)
-    sharing.apply("REMOVE", [name])
+    sharing.apply(grants.SHARING_OPERATION_REMOVE, [name])
     service.catch_up()
     service.wait_checked()
     code, info = refusal(lambda: stream)
@@ -302,7 +304,7 @@ def test_community_bytes_follow_the_recorded_acceptance_of_terms(
     service.catch_up()
     closed = refusal(disks.ReadDisk, request(public, "", accept_terms=True))
     assert (closed[0], closed[1].reason) == (Code.NOT_FOUND, "RESOURCE_NOT_FOUND")
-    sharing.apply("ENABLE_COMMUNITY", community=True)
+    sharing.apply(grants.SHARING_OPERATION_ENABLE_COMMUNITY, community=True)
     service.catch_up()
     code, info = refusal(disks.ReadDisk, request(public, ""))
     assert (code, info.reason) == (Code.FAILED_PRECONDITION, "TERMS_NOT_ACCEPTED")

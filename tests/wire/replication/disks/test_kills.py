@@ -88,7 +88,7 @@ def _upload_until(stubs, process, name: str, offset: int, count: int) -> int:
         yield start(name, offset)
         yield from chunks(DATA[: offset + count * MIB], offset)
 
-    told = stubs.blobs.UploadBlob(part()).committed_bytes
+    told: int = stubs.blobs.UploadBlob(part()).committed_bytes
     sent, hold = threading.Event(), threading.Event()
 
     def rest():

@@ -1,10 +1,12 @@
 """Messages of uploads, and what refusals say."""
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import blake3
 import grpc
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2
+from grpc_status import rpc_status
 from stoa.replication.v1 import blob_upload_pb2 as pb
 
 MIB = 1 << 20
@@ -51,13 +53,11 @@ def messages(*parts: pb.UploadBlobRequest | Iterable[pb.UploadBlobRequest]):
             yield from part
 
 
-def info_of(error: grpc.RpcError) -> error_details_pb2.ErrorInfo:
-    trailing = dict(error.trailing_metadata())
-    status = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
+def info_of(error: Any) -> error_details_pb2.ErrorInfo:
+    status: Any = rpc_status.from_call(error)
     info = error_details_pb2.ErrorInfo()
     for detail in status.details:
-        if detail.Is(info.DESCRIPTOR):
-            detail.Unpack(info)
+        detail.Unpack(info)
     return info
 
 
