@@ -42,17 +42,24 @@ from services.kernel.child import Child
 from services.kernel.clock import SystemClock
 from services.kernel.config import load
 from services.kernel.db.engine import Database
-from services.kernel.db.migrations import check_schema, migrate
+from services.kernel.db.migrations import migrate
 from services.kernel.paging import PageTokens
 from services.kernel.program import Program
 from services.kernel.rpc.aio_server import AioServer
-from services.kernel.rpc.credentials import TlsFiles
 from services.kernel.rpc.identity import BearerAuthenticator
-from services.kernel.rpc.jwks import KeySource, reader
+from services.kernel.rpc.jwks import KeySource
 from services.kernel.rpc.listeners import Guards, Listen, ServerSettings
 from services.kernel.rpc.pools import PoolSizes
 from services.kernel.rpc.server import Server
-from services.kernel.rpc.tokens import Issuer, TokenVerifier
+from services.kernel.rpc.serving import (
+    open_database,
+    open_keys,
+    open_telemetry,
+    server_settings,
+    tls_files,
+    user_authenticator,
+)
+from services.kernel.rpc.tokens import TokenVerifier
 from services.kernel.telemetry.telemetry import Telemetry
 from services.policy.callers import Callers
 
@@ -94,11 +101,9 @@ def prepare(config: Config) -> None:
 def serve(config: Config, child: Child) -> None:
     """Serve unary calls until the child is told to stop."""
     with ExitStack() as stack:
-        telemetry = _telemetry(config, stack)
+        telemetry = open_telemetry(config, SERVICE, stack)
         stores = _stores(config, stack)
-        keys = KeySource(reader(config.token_keys))
-        stack.callback(keys.close)
-        server = build_server(config, stores, keys, telemetry)
+        server = build_server(config, stores, open_keys(config, stack), telemetry)
         ports = server.start()
         child.ready(**{audience.value: port for audience, port in ports.items()})
         child.stop.wait()
@@ -108,7 +113,7 @@ def serve(config: Config, child: Child) -> None:
 async def feed(config: Config, child: Child) -> None:
     """Serve the policy feed until the child is told to stop."""
     with ExitStack() as stack:
-        telemetry = _telemetry(config, stack)
+        telemetry = open_telemetry(config, SERVICE, stack)
         stores = _stores(config, stack)
         server, servicer = build_feed(config, stores, telemetry)
         stack.callback(servicer.close)
@@ -125,7 +130,7 @@ async def feed(config: Config, child: Child) -> None:
 def work(config: Config, child: Child) -> None:
     """Keep the database in bounds until the child is told to stop."""
     with ExitStack() as stack:
-        _telemetry(config, stack)
+        open_telemetry(config, SERVICE, stack)
         stores = _stores(config, stack)
         housekeeping = Housekeeping(stores.upkeep, retention=config.log_retention_seconds)
         child.ready()
@@ -139,17 +144,8 @@ def build_server(
     clock = SystemClock()
     callers = Callers(config.token_issuer)
     control = HeadAccessControl(stores.head, callers, stores.policy.installation(), clock=clock)
-    verifier = TokenVerifier(config.token_audience, [Issuer(config.token_issuer, keys)])
-    tls = _tls(config)
-    settings = ServerSettings(
-        DOMAIN,
-        client=Listen(config.client_listen, tls if config.client_tls else None),
-        internal=Listen(config.internal_listen, tls),
-        trust_domain=config.trust_domain,
-        processes=config.servers,
-        grace=config.grace_seconds,
-    )
-    server = Server(settings, Guards(BearerAuthenticator(verifier), control), telemetry)
+    guards = Guards(user_authenticator(config, keys), control)
+    server = Server(server_settings(config, DOMAIN), guards, telemetry)
     secret = config.page_token_secret.encode()
     context = Context(
         stores.policy,
@@ -188,7 +184,7 @@ def build_feed(
     )
     settings = ServerSettings(
         DOMAIN,
-        internal=Listen(config.feed_listen, _tls(config)),
+        internal=Listen(config.feed_listen, tls_files(config)),
         trust_domain=config.trust_domain,
         pools=PoolSizes.aio(),
         grace=config.grace_seconds,
@@ -207,17 +203,4 @@ def stores_of(db: Database) -> Stores:
 
 
 def _stores(config: Config, stack: ExitStack) -> Stores:
-    db = Database.open(config.database_url)
-    stack.callback(db.close)
-    check_schema(db, REVISION)
-    return stores_of(db)
-
-
-def _telemetry(config: Config, stack: ExitStack) -> Telemetry:
-    telemetry = Telemetry.from_environment(SERVICE, log_level=config.log_level)
-    stack.callback(telemetry.close)
-    return telemetry
-
-
-def _tls(config: Config) -> TlsFiles:
-    return TlsFiles(config.tls_certificate, config.tls_key, config.tls_authorities)
+    return stores_of(open_database(config, REVISION, stack))

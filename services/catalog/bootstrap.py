@@ -44,28 +44,32 @@ from services.kernel.clock import Clock, SystemClock
 from services.kernel.config import load
 from services.kernel.db.engine import Database
 from services.kernel.db.leases import Leases
-from services.kernel.db.migrations import check_schema, migrate
+from services.kernel.db.migrations import migrate
 from services.kernel.db.operations import OperationStore
 from services.kernel.db.outbox import Handler, Outbox, OutboxDrainer
 from services.kernel.db.request_log import RequestLog
 from services.kernel.paging import PageTokens
 from services.kernel.program import Program
 from services.kernel.rpc.client import ServiceChannel
-from services.kernel.rpc.credentials import TlsFiles
-from services.kernel.rpc.identity import BearerAuthenticator
-from services.kernel.rpc.jwks import KeySource, reader
-from services.kernel.rpc.listeners import Guards, Listen, ServerSettings
+from services.kernel.rpc.jwks import KeySource
+from services.kernel.rpc.listeners import Guards
 from services.kernel.rpc.server import Server
-from services.kernel.rpc.tokens import Issuer, TokenVerifier
+from services.kernel.rpc.serving import (
+    open_channel,
+    open_database,
+    open_keys,
+    open_telemetry,
+    server_settings,
+    user_authenticator,
+)
 from services.kernel.telemetry.telemetry import Telemetry
 from services.policy.access_control import PolicyAccessControl
-from services.policy.runtime import PolicyRuntime
+from services.policy.runtime import open_policy
 
 T = TypeVar("T")
 
 DOMAIN: Final = "catalog.stoa.dev"
 _GIB: Final = 1 << 30
-_POLICY_FEED: Final = ("stoa.authz.v1.PolicyFeedService",)
 
 
 def program(file: Path | None) -> Program:
@@ -112,20 +116,15 @@ def open_foundation(config: Config, stack: ExitStack) -> Foundation:
     Raises:
         SchemaMismatchError: the database is not migrated.
     """
-    telemetry = Telemetry.from_environment(SERVICE, log_level=config.log_level)
-    stack.callback(telemetry.close)
+    telemetry = open_telemetry(config, SERVICE, stack)
     clock = SystemClock()
-    db = Database.open(config.database_url)
-    stack.callback(db.close)
-    check_schema(db, REVISION)
+    db = open_database(config, REVISION, stack)
     stores = Stores(
         OperationStore(db, tables.operations, clock), Outbox(tables.outbox, clock), clock
     )
 
     def channel(address: str, services: tuple[str, ...]) -> ServiceChannel:
-        opened = ServiceChannel(address, _tls(config), services=services, telemetry=telemetry)
-        stack.callback(opened.close)
-        return opened
+        return open_channel(config, address, services, stack=stack, telemetry=telemetry)
 
     return Foundation(
         config,
@@ -142,21 +141,10 @@ def serve(config: Config, child: Child) -> None:
     """Serve calls until the child is told to stop."""
     with ExitStack() as stack:
         foundation = open_foundation(config, stack)
-        feed = ServiceChannel(
-            config.authz_feed_address,
-            _tls(config),
-            services=_POLICY_FEED,
-            telemetry=foundation.telemetry,
+        runtime = open_policy(
+            config, SERVICE, foundation.authz, stack=stack, telemetry=foundation.telemetry
         )
-        stack.callback(feed.close)
-        runtime = PolicyRuntime(
-            feed, foundation.authz, name=SERVICE, own_issuer=config.token_issuer
-        )
-        runtime.start()
-        stack.callback(runtime.stop)
-        keys = KeySource(reader(config.token_keys))
-        stack.callback(keys.close)
-        server = build_server(foundation, runtime.control, keys)
+        server = build_server(foundation, runtime.control, open_keys(config, stack))
         ports = server.start()
         # Without a policy every call is UNAVAILABLE: that is not yet serving.
         while not child.stop.is_set() and not runtime.wait_ready(0.2):
@@ -179,19 +167,8 @@ def work(config: Config, child: Child) -> None:
 
 def build_server(foundation: Foundation, control: PolicyAccessControl, keys: KeySource) -> Server:
     """Build the server of all services, on the client and the internal listener."""
-    config = foundation.config
-    verifier = TokenVerifier(config.token_audience, [Issuer(config.token_issuer, keys)])
-    tls = _tls(config)
-    settings = ServerSettings(
-        DOMAIN,
-        client=Listen(config.client_listen, tls if config.client_tls else None),
-        internal=Listen(config.internal_listen, tls),
-        trust_domain=config.trust_domain,
-        processes=config.servers,
-        grace=config.grace_seconds,
-    )
-    guards = Guards(BearerAuthenticator(verifier), control)
-    server = Server(settings, guards, foundation.telemetry)
+    guards = Guards(user_authenticator(foundation.config, keys), control)
+    server = Server(server_settings(foundation.config, DOMAIN), guards, foundation.telemetry)
     register(server, dependencies_of(foundation, control))
     return server
 
@@ -278,7 +255,3 @@ def outbox_handlers(foundation: Foundation) -> Mapping[str, Handler]:
             scopes=scopes,
         ),
     }
-
-
-def _tls(config: Config) -> TlsFiles:
-    return TlsFiles(config.tls_certificate, config.tls_key, config.tls_authorities)

@@ -14,6 +14,8 @@ from services.policy.convert import ChangeReader, transaction_from_pb
 from services.policy.model import Change
 from services.policy.replica import PolicyReplica, RevisionGap
 
+SERVICE: Final = pb.DESCRIPTOR.services_by_name["PolicyFeedService"].full_name
+
 PolicyFollower = Follower[pb.SnapshotResponse, pb.WatchResponse]
 
 

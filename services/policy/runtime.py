@@ -1,5 +1,6 @@
 """Everything that a serving process needs to decide access, put together."""
 
+from contextlib import ExitStack
 from typing import Final
 
 import grpc
@@ -7,11 +8,14 @@ from stoa.authz.v1.authorization_service_pb2_grpc import AuthorizationServiceStu
 from stoa.authz.v1.policy_feed_service_pb2_grpc import PolicyFeedServiceStub
 
 from services.kernel.ids import new_uid
+from services.kernel.rpc.serving import open_channel
+from services.kernel.telemetry.telemetry import Telemetry
 from services.policy.access import Observer, unobserved
 from services.policy.access_control import PolicyAccessControl
 from services.policy.callers import Callers
 from services.policy.client import AuthzClient
-from services.policy.feed import PolicyFeed
+from services.policy.config import PolicyConfig
+from services.policy.feed import SERVICE, PolicyFeed
 from services.policy.replica import PolicyReplica
 from services.policy.reporter import Reporter
 
@@ -64,3 +68,28 @@ class PolicyRuntime:
         self._follower.stop()
         self._reporter.stop()
         self.control.close()
+
+
+def open_policy(
+    config: PolicyConfig,
+    name: str,
+    questions: grpc.Channel,
+    *,
+    stack: ExitStack,
+    telemetry: Telemetry,
+) -> PolicyRuntime:
+    """Begin to follow the policy over a channel of its own; `stack` ends it.
+
+    `questions` is a channel to authz's internal listener.
+    """
+    feed = open_channel(
+        config,
+        config.authz_feed_address,
+        [SERVICE],
+        stack=stack,
+        telemetry=telemetry,
+    )
+    runtime = PolicyRuntime(feed, questions, name=name, own_issuer=config.token_issuer)
+    runtime.start()
+    stack.callback(runtime.stop)
+    return runtime

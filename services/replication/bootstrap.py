@@ -10,31 +10,33 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
-from stoa.authz.v1 import (  # noqa: F401 - their methods are known by name
-    authorization_service_pb2,
-    policy_feed_service_pb2,
-)
+from stoa.authz.v1 import authorization_service_pb2
 
 from services.kernel.child import Child
 from services.kernel.clock import Clock, SystemClock
 from services.kernel.config import load
 from services.kernel.db.engine import Database
 from services.kernel.db.leases import HeldLease, Leases, run_under_lease
-from services.kernel.db.migrations import check_schema, migrate
+from services.kernel.db.migrations import migrate
 from services.kernel.feed.stream import FeedTail
 from services.kernel.ids import new_uid
 from services.kernel.paging import PageTokens
 from services.kernel.program import Program
 from services.kernel.rpc.aio_server import AioServer
 from services.kernel.rpc.client import ServiceChannel
-from services.kernel.rpc.credentials import TlsFiles
-from services.kernel.rpc.identity import BearerAuthenticator
-from services.kernel.rpc.jwks import KeySource, reader
-from services.kernel.rpc.listeners import Guards, Listen, ServerSettings
+from services.kernel.rpc.jwks import KeySource
+from services.kernel.rpc.listeners import Guards
 from services.kernel.rpc.pools import PoolSizes
-from services.kernel.rpc.tokens import Issuer, TokenVerifier
+from services.kernel.rpc.serving import (
+    open_channel,
+    open_database,
+    open_keys,
+    open_telemetry,
+    server_settings,
+    user_authenticator,
+)
 from services.kernel.telemetry.telemetry import Telemetry
-from services.policy.runtime import PolicyRuntime
+from services.policy.runtime import PolicyRuntime, open_policy
 from services.replication.clients.audit import SERVICE as AUDIT_SERVICE
 from services.replication.clients.audit import AuthzAudit
 from services.replication.clients.grants import GrantReader
@@ -68,6 +70,9 @@ from services.replication.workers.housekeeping import Housekeeping
 # How long a process that starts waits for the policy before it serves without: it then answers
 # UNAVAILABLE until it has one.
 POLICY_PATIENCE: Final = 10.0
+QUESTIONS_SERVICE: Final = authorization_service_pb2.DESCRIPTOR.services_by_name[
+    "AuthorizationService"
+].full_name
 
 
 def program(file: Path | None) -> Program:
@@ -97,14 +102,12 @@ def prepare(config: Config) -> None:
 async def serve(config: Config, child: Child) -> None:
     """Serve calls until the child is told to stop."""
     with ExitStack() as stack:
-        telemetry = _telemetry(config, stack)
+        telemetry = open_telemetry(config, SERVICE, stack)
         parts = open_parts(config, stack, telemetry)
         await asyncio.get_running_loop().run_in_executor(
             None, parts.policy.wait_ready, POLICY_PATIENCE
         )
-        keys = KeySource(reader(config.token_keys))
-        stack.callback(keys.close)
-        server = build_server(config, parts, keys, stack=stack)
+        server = build_server(config, parts, open_keys(config, stack), stack=stack)
         ports = await server.start()
         child.ready(**{audience.value: port for audience, port in ports.items()})
         stopped = asyncio.Event()
@@ -117,7 +120,7 @@ async def serve(config: Config, child: Child) -> None:
 def work(config: Config, child: Child) -> None:
     """Copy, and keep the database in bounds, until the child is told to stop."""
     with ExitStack() as stack:
-        telemetry = _telemetry(config, stack)
+        telemetry = open_telemetry(config, SERVICE, stack)
         parts = open_parts(config, stack, telemetry)
         owner = f"{socket.gethostname()}:{os.getpid()}:{new_uid()}"
         engine = build_engine(config, parts, owner)
@@ -170,6 +173,7 @@ class Parts:
     stores: StorePool
     blobs: BlobSourceTable
     policy: PolicyRuntime
+    authz: ServiceChannel
     rights: PolicyRights
     results: RetryResults
     telemetry: Telemetry
@@ -177,9 +181,7 @@ class Parts:
 
 def open_parts(config: Config, stack: ExitStack, telemetry: Telemetry) -> Parts:
     """Open the database, the stores and the policy."""
-    db = Database.open(config.database_url)
-    stack.callback(db.close)
-    check_schema(db, REVISION)
+    db = open_database(config, REVISION, stack)
     clock = SystemClock()
     stores = StorePool(
         clock,
@@ -188,9 +190,14 @@ def open_parts(config: Config, stack: ExitStack, telemetry: Telemetry) -> Parts:
         source_stores=config.source_stores,
     )
     stack.callback(stores.close)
-    policy = _policy(config, stack, telemetry)
-    policy.start()
-    stack.callback(policy.stop)
+    authz = open_channel(
+        config,
+        config.authz_address,
+        [QUESTIONS_SERVICE, AUDIT_SERVICE],
+        stack=stack,
+        telemetry=telemetry,
+    )
+    policy = open_policy(config, SERVICE, authz, stack=stack, telemetry=telemetry)
     return Parts(
         db=db,
         rows=SqlUnitOfWork(db),
@@ -198,6 +205,7 @@ def open_parts(config: Config, stack: ExitStack, telemetry: Telemetry) -> Parts:
         stores=stores,
         blobs=BlobSourceTable(db),
         policy=policy,
+        authz=authz,
         rights=PolicyRights(policy.control),
         results=RetryResults(),
         telemetry=telemetry,
@@ -206,18 +214,8 @@ def open_parts(config: Config, stack: ExitStack, telemetry: Telemetry) -> Parts:
 
 def build_server(config: Config, parts: Parts, keys: KeySource, *, stack: ExitStack) -> AioServer:
     """Build the server of all proto services; on the running loop."""
-    verifier = TokenVerifier(config.token_audience, [Issuer(config.token_issuer, keys)])
-    tls = _tls(config)
-    settings = ServerSettings(
-        DOMAIN,
-        client=Listen(config.client_listen, tls if config.client_tls else None),
-        internal=Listen(config.internal_listen, tls),
-        trust_domain=config.trust_domain,
-        processes=config.servers,
-        pools=PoolSizes.aio(),
-        grace=config.grace_seconds,
-    )
-    guards = Guards(BearerAuthenticator(verifier), parts.policy.control)
+    settings = server_settings(config, DOMAIN, pools=PoolSizes.aio())
+    guards = Guards(user_authenticator(config, keys), parts.policy.control)
     server = AioServer(settings, guards, parts.telemetry)
     dependencies = _dependencies(config, parts, stack)
     for service, factory in FACTORIES.items():
@@ -282,48 +280,13 @@ def _dependencies(config: Config, parts: Parts, stack: ExitStack) -> Dependencie
         blobs=parts.blobs,
         grants=GrantReader(config.grant_keys, parts.clock),
         rights=parts.rights,
-        audit=AuthzAudit(_audit_channel(config, stack), parts.clock),
+        audit=AuthzAudit(parts.authz, parts.clock),
         hub=hub,
         feed=FeedSource(tail, parts.rows, log.epoch_of),
         cancel_operation=cancel_operation,
     )
 
 
-def _audit_channel(config: Config, stack: ExitStack) -> ServiceChannel:
-    channel = ServiceChannel(config.authz_address, _tls(config), services=[AUDIT_SERVICE])
-    stack.callback(channel.close)
-    return channel
-
-
-def _policy(config: Config, stack: ExitStack, telemetry: Telemetry) -> PolicyRuntime:
-    tls = _tls(config)
-    feed = ServiceChannel(
-        config.authz_feed_address,
-        tls,
-        services=["stoa.authz.v1.PolicyFeedService"],
-        telemetry=telemetry,
-    )
-    stack.callback(feed.close)
-    questions = ServiceChannel(
-        config.authz_address,
-        tls,
-        services=["stoa.authz.v1.AuthorizationService"],
-        telemetry=telemetry,
-    )
-    stack.callback(questions.close)
-    return PolicyRuntime(feed, questions, name=SERVICE, own_issuer=config.token_issuer)
-
-
 def _forget(rows: SqlUnitOfWork) -> None:
     rows.db.transact(rows.request_log.purge)
     rows.db.transact(rows.operation_store.purge)
-
-
-def _telemetry(config: Config, stack: ExitStack) -> Telemetry:
-    telemetry = Telemetry.from_environment(SERVICE, log_level=config.log_level)
-    stack.callback(telemetry.close)
-    return telemetry
-
-
-def _tls(config: Config) -> TlsFiles:
-    return TlsFiles(config.tls_certificate, config.tls_key, config.tls_authorities)

@@ -1,0 +1,83 @@
+"""What every process of a service opens from its settings alone; an ExitStack closes it."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+
+from services.kernel.db.engine import Database
+from services.kernel.db.migrations import check_schema
+from services.kernel.rpc.client import ServiceChannel
+from services.kernel.rpc.credentials import TlsFiles
+from services.kernel.rpc.identity import BearerAuthenticator
+from services.kernel.rpc.jwks import KeySource, reader
+from services.kernel.rpc.listeners import Listen, ServerSettings
+from services.kernel.rpc.pools import PoolSizes
+from services.kernel.rpc.tokens import Issuer, TokenVerifier
+from services.kernel.serving_config import ServingConfig
+from services.kernel.telemetry.telemetry import Telemetry
+
+
+def tls_files(config: ServingConfig) -> TlsFiles:
+    """Answer the certificate of this workload and the authorities of others."""
+    return TlsFiles(config.tls_certificate, config.tls_key, config.tls_authorities)
+
+
+def server_settings(
+    config: ServingConfig, domain: str, *, pools: PoolSizes | None = None
+) -> ServerSettings:
+    """Answer how the server with both listeners is set up."""
+    tls = tls_files(config)
+    return ServerSettings(
+        domain,
+        client=Listen(config.client_listen, tls if config.client_tls else None),
+        internal=Listen(config.internal_listen, tls),
+        trust_domain=config.trust_domain,
+        processes=config.servers,
+        pools=pools or PoolSizes(),
+        grace=config.grace_seconds,
+    )
+
+
+def user_authenticator(config: ServingConfig, keys: KeySource) -> BearerAuthenticator:
+    """Answer what reads the bearer tokens of users."""
+    verifier = TokenVerifier(config.token_audience, [Issuer(config.token_issuer, keys)])
+    return BearerAuthenticator(verifier)
+
+
+def open_keys(config: ServingConfig, stack: ExitStack) -> KeySource:
+    """Open the keys of the token issuer."""
+    keys = KeySource(reader(config.token_keys))
+    stack.callback(keys.close)
+    return keys
+
+
+def open_telemetry(config: ServingConfig, service: str, stack: ExitStack) -> Telemetry:
+    """Open traces, metrics and logs as the environment configures them."""
+    telemetry = Telemetry.from_environment(service, log_level=config.log_level)
+    stack.callback(telemetry.close)
+    return telemetry
+
+
+def open_database(config: ServingConfig, revision: str, stack: ExitStack) -> Database:
+    """Open the database of the service.
+
+    Raises:
+        SchemaMismatchError: it is not migrated to `revision`.
+    """
+    db = Database.open(config.database_url)
+    stack.callback(db.close)
+    check_schema(db, revision)
+    return db
+
+
+def open_channel(
+    config: ServingConfig,
+    address: str,
+    services: Sequence[str],
+    *,
+    stack: ExitStack,
+    telemetry: Telemetry,
+) -> ServiceChannel:
+    """Open a channel to another service's internal listener, as this workload."""
+    channel = ServiceChannel(address, tls_files(config), services=services, telemetry=telemetry)
+    stack.callback(channel.close)
+    return channel

@@ -1,0 +1,50 @@
+"""The settings that every service has: where it listens, as whom, whose tokens it takes."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from services.kernel.config import between, one_of, setting
+
+MIN_SECRET: Final = 16
+
+
+@dataclass(frozen=True, slots=True)
+class ServingConfig:
+    """What the configuration of a service begins with; a service gives its own ports."""
+
+    client_listen: str = setting(doc="Address of the client listener.")
+    client_tls: bool = setting(
+        False, doc="Whether the client listener uses TLS; without it, only loopback is allowed."
+    )
+    internal_listen: str = setting(
+        doc="Address of the listener for services, always with mutual TLS."
+    )
+    tls_certificate: Path = setting(doc="PEM file with the certificate of this workload.")
+    tls_key: Path = setting(doc="PEM file with the key of that certificate.")
+    tls_authorities: Path = setting(doc="PEM file with the authorities of other workloads.")
+    trust_domain: str = setting("stoa", doc="Trust domain of the SPIFFE ids of workloads.")
+    token_issuer: str = setting(doc="The `iss` of accepted bearer tokens.")
+    token_keys: str = setting(doc="The issuer's JWK set: a file, or an https URL.")
+    token_audience: str = setting(doc="The `aud` that a bearer token must have.")
+    database_url: str = setting(
+        doc="sqlite:///<path> or postgresql://<user>:<password>@<host>/<database>."
+    )
+    page_token_secret: str = setting(
+        doc="Signs page tokens; the same in all processes, at least 16 characters.", secret=True
+    )
+    servers: int = setting(
+        1, doc="How many server processes share the listeners.", check=between(1, 64)
+    )
+    grace_seconds: float = setting(
+        10.0, doc="What running calls get when a server goes down.", check=between(0, 600)
+    )
+    log_level: str = setting(
+        "INFO", doc="Least level of logs.", check=one_of("DEBUG", "INFO", "WARNING", "ERROR")
+    )
+
+    def problems(self) -> Iterator[str]:
+        """Say what is wrong with the settings taken together."""
+        if len(self.page_token_secret) < MIN_SECRET:
+            yield f"page_token_secret: has at least {MIN_SECRET} characters"
