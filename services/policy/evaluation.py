@@ -54,8 +54,19 @@ def evaluate(
         scope = Scope.parse(question.scope)
     except InvalidName:
         return Decision(False, Reason.MALFORMED_RESOURCE, index.revision)
-    chain = index.chain(scope)
+    key = (caller, action, question.plane, scope.key)
+    known = index.remembered(key)
+    if known is not None:
+        return known
     search = Search(index, caller, action, plane=question.plane, now=now)
+    decision = _decide(index, scope, action, search)
+    if search.is_timeless:
+        index.remember(key, decision)
+    return decision
+
+
+def _decide(index: PolicyIndex, scope: Scope, action: str, search: Search) -> Decision:
+    chain = index.chain(scope)
     denial = search.denial(chain, scope.key)
     if denial is not None:
         return denial

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from typing import Final, assert_never
 
 from services.kernel.names import parent
+from services.policy.decision import Decision
 from services.policy.directory import EMPTY_DIRECTORY, Directory, DirectoryEditor
 from services.policy.model import (
     Change,
@@ -19,6 +20,7 @@ from services.policy.model import (
     ManagementGroup,
     MemberRemoved,
     Membership,
+    Plane,
     Principal,
     Removed,
     RoleAssignment,
@@ -34,12 +36,14 @@ from services.policy.sharing import NOTHING_SHARED, SharingEditor, SharingIndex
 from services.policy.tree import EMPTY_NODE, NodeEditor, ScopeNode
 
 _EVERYTHING: Final = sys.maxsize
+#: How many decisions a root remembers.
+_REMEMBERED: Final = 16_384
 
 
 class PolicyIndex:
     """Everything that decides access, as of one revision of one epoch of the log."""
 
-    __slots__ = ("_levels", "directory", "epoch", "revision", "sharing", "tree")
+    __slots__ = ("_decisions", "_levels", "directory", "epoch", "revision", "sharing", "tree")
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class PolicyIndex:
         self.sharing = sharing
         # There are never more levels than management groups, twice.
         self._levels: dict[tuple[str, bool], list[ScopeNode]] = {}
+        self._decisions: dict[tuple[str, str, Plane, str], Decision] = {}
 
     def apply(self, transaction: Transaction) -> "PolicyIndex":
         """Answer the root after a transaction; this one stays as it is.
@@ -84,6 +89,16 @@ class PolicyIndex:
         nodes += self._above(scope)
         nodes.append(self.tree)
         return nodes
+
+    def remembered(self, question: tuple[str, str, Plane, str]) -> Decision | None:
+        """Answer what was decided about (caller, action, plane, scope) at this root before."""
+        return self._decisions.get(question)
+
+    def remember(self, question: tuple[str, str, Plane, str], decision: Decision) -> None:
+        """Keep a decision that depends on nothing but this root, as long as this root."""
+        if len(self._decisions) >= _REMEMBERED:
+            self._decisions.clear()
+        self._decisions[question] = decision
 
     def view_grant(self, view: str) -> SharingGrant | None:
         """Answer the grant behind the name of a view, where it covers the view's consumer.

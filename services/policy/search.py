@@ -32,7 +32,7 @@ _SPECIFICITY: Final[Mapping[Reason, int]] = MappingProxyType(
 class Search:
     """Steps 3 and 4 of the algorithm, for one known action of one caller at one moment."""
 
-    __slots__ = ("_action", "_caller", "_identities", "_index", "_now", "_plane")
+    __slots__ = ("_action", "_caller", "_identities", "_index", "_now", "_plane", "is_timeless")
 
     def __init__(
         self, index: PolicyIndex, caller: str, action: str, *, plane: Plane, now: datetime
@@ -44,6 +44,8 @@ class Search:
         self._action = action
         self._plane = plane
         self._now = now
+        #: Whether nothing that was looked at so far depends on the moment.
+        self.is_timeless = True
 
     def denial(self, chain: Sequence[ScopeNode], target: str) -> Decision | None:
         """Answer the denial of the nearest deny assignment on the chain of `target`, or None."""
@@ -91,6 +93,8 @@ class Search:
         role = self._index.directory.roles.get(held.role)
         if role is None or not role.permits(self._action, self._plane):
             return Reason.ACTION_NOT_IN_ROLE
+        if held.start is not None or held.end is not None or isinstance(held, EligibleAssignment):
+            self.is_timeless = False
         if held.start is not None and self._now < held.start:
             return Reason.NOT_YET_ACTIVE
         if held.end is not None and self._now >= held.end:

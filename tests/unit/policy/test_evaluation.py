@@ -485,3 +485,36 @@ def test_a_conjunction_of_one_is_that_one():
 def test_a_conjunction_of_nothing_is_refused():
     with pytest.raises(ValueError, match="nothing"):
         evaluate_all(world(), (), now=NOW)
+
+
+def test_a_decision_at_a_root_is_made_once():
+    index = world(role(READ), assign("r1", SUBSCRIPTION))
+    assert ask(index, READ, VERSION) is ask(index, READ, VERSION.upper())
+
+
+def test_a_decision_is_remembered_for_its_caller_action_and_scope_alone():
+    index = world(role(READ), assign("r1", GALLERY))
+    for _ in range(2):
+        assert ask(index, READ, VERSION).allowed
+        assert not ask(index, READ, VERSION, BOB).allowed
+        assert not ask(index, WRITE, VERSION).allowed
+        assert not ask(index, READ, SUBSCRIPTION).allowed
+
+
+def test_a_decision_that_depends_on_the_time_is_made_again():
+    ending = world(role(READ), assign("r1", GALLERY, end=NOW + HOUR))
+    beginning = world(role(READ), assign("r1", GALLERY, start=NOW + HOUR))
+    for _ in range(2):
+        assert ask(ending, READ, VERSION).allowed
+        assert not ask(ending, READ, VERSION, now=NOW + HOUR).allowed
+        assert not ask(beginning, READ, VERSION).allowed
+        assert ask(beginning, READ, VERSION, now=NOW + HOUR).allowed
+
+
+def test_a_decision_does_not_outlive_its_revision():
+    granted = world(role(READ), assign("r1", GALLERY))
+    assert ask(granted, READ, VERSION).allowed
+    name = ask(granted, READ, VERSION).assignment
+    revoked = world(Removed(Kind.ROLE_ASSIGNMENT, name), base=granted, revision=2)
+    assert not ask(revoked, READ, VERSION).allowed
+    assert ask(granted, READ, VERSION).allowed
