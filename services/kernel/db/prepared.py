@@ -50,5 +50,7 @@ class Prepared:
         """Answer a row as SQLAlchemy would."""
         row = list(stored)
         for position, processor in self._processors:
-            row[position] = processor(row[position])
+            # No type of ours stores what is not NULL as NULL.
+            if row[position] is not None:
+                row[position] = processor(row[position])
         return row

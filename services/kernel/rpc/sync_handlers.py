@@ -75,7 +75,7 @@ class SyncHandlers(grpc.GenericRpcHandler):
 class _Method:
     """One method as gRPC calls it; `experimental_thread_pool` is where gRPC looks for the pool."""
 
-    __slots__ = ("behaviour", "experimental_thread_pool", "overdue", "path")
+    __slots__ = ("behaviour", "experimental_thread_pool", "overdue", "path", "streams")
 
     def __init__(
         self, path: Path, behaviour: Behaviour, overdue: Overdue, pool: ThreadPoolExecutor
@@ -84,13 +84,13 @@ class _Method:
         self.behaviour: Final = behaviour
         self.overdue: Final = overdue
         self.experimental_thread_pool: Final = pool
+        self.streams: Final[bool] = path.policy.descriptor.client_streaming
 
     def admitted(self, call: Call, sent: Sent, messages: Iterator[bytes], context: Any) -> Any:
         """Answer the request, or the requests, of a call that may go on."""
         path = self.path
         path.authenticate(call, sent, context.auth_context)
-        streams = path.policy.descriptor.client_streaming
-        if streams and path.policy.scope is None:
+        if self.streams and path.policy.scope is None:
             path.admit(call, path.request())
             return _requests(path, messages)
         self.overdue.watch(context)
@@ -100,7 +100,7 @@ class _Method:
             self.overdue.forget(context)
         first = path.parse(raw)
         path.admit(call, first)
-        return _requests(path, messages, first) if streams else first
+        return _requests(path, messages, first) if self.streams else first
 
 
 class _Unary(_Method):
