@@ -7,7 +7,7 @@ COPY requirements.lock ./
 RUN python3 -m venv /opt/stoa \
     && /opt/stoa/bin/pip install --no-cache-dir --disable-pip-version-check \
         --no-deps --require-hashes --requirement requirements.lock
-COPY pyproject.toml LICENSE ./
+COPY pyproject.toml README.md LICENSE ./
 COPY third_party third_party
 COPY services services
 COPY cli cli
