@@ -4,6 +4,7 @@ The comments of the protos are the documentation; buf keeps them in the descript
 writes nothing and fails where a page is not what would be written.
 """
 
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -51,7 +52,7 @@ def read_contract() -> list[File]:
     built = subprocess.run(
         ["buf", "build", "--as-file-descriptor-set", "--output", "-"],
         cwd=ROOT,
-        env={"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin"},
+        env=os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"},
         check=True,
         stdout=subprocess.PIPE,
     ).stdout

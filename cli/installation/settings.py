@@ -54,7 +54,10 @@ def _common(layout: Layout, choices: Choices, service: str, issuer: str) -> dict
         "token_keys": str(layout.identity / "issuer.jwks.json"),
         "token_audience": f"{service}.stoa.dev",
     }
-    if not choices.plaintext:
+    if choices.plaintext:
+        # The services share this machine with whoever tries them; 0 would be one a core.
+        found["servers"] = 1
+    else:
         found["client_tls"] = True
     return found
 

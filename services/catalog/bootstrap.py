@@ -83,7 +83,7 @@ def program(file: Path | None) -> Program:
         migrate=lambda: migrate(config.database_url, MIGRATIONS),
         serve=lambda child: serve(config, child),
         work=lambda child: work(config, child),
-        servers=config.servers,
+        servers=config.server_count(),
         grace=config.grace_seconds + 5,
         config=config,
     )

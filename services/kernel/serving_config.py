@@ -1,5 +1,6 @@
 """The settings that every service has: where it listens, as whom, whose tokens it takes."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,7 +36,9 @@ class ServingConfig:
         doc="Signs page tokens; the same in all processes, at least 16 characters.", secret=True
     )
     servers: int = setting(
-        1, doc="How many server processes share the listeners.", check=between(1, 64)
+        0,
+        doc="How many server processes share the listeners, each pinned to a core. 0: one a core.",
+        check=between(0, 64),
     )
     grace_seconds: float = setting(
         10.0, doc="What running calls get when a server goes down.", check=between(0, 600)
@@ -44,7 +47,19 @@ class ServingConfig:
         "INFO", doc="Least level of logs.", check=one_of("DEBUG", "INFO", "WARNING", "ERROR")
     )
 
+    def server_count(self) -> int:
+        """How many server processes there are."""
+        return self.servers or usable_cores()
+
     def problems(self) -> Iterator[str]:
         """Say what is wrong with the settings taken together."""
         if len(self.page_token_secret) < MIN_SECRET:
             yield f"page_token_secret: has at least {MIN_SECRET} characters"
+
+
+def usable_cores() -> int:
+    """How many cores this process may run on."""
+    try:
+        return len(os.sched_getaffinity(0))
+    except AttributeError:  # not on every system
+        return os.cpu_count() or 1

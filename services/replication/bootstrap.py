@@ -86,7 +86,7 @@ def program(file: Path | None) -> Program:
         migrate=lambda: prepare(config),
         serve=lambda child: asyncio.run(serve(config, child)),
         work=lambda child: work(config, child),
-        servers=config.servers,
+        servers=config.server_count(),
         grace=config.grace_seconds + 5,
         config=config,
     )

@@ -24,6 +24,11 @@ class Config(PolicyConfig):
     token_audience: str = setting(
         "replication.stoa.dev", doc="The `aud` that a bearer token must have."
     )
+    servers: int = setting(
+        1,
+        doc="How many server processes share the listeners, each pinned to a core. 0: one a core.",
+        check=between(0, 64),
+    )
     grant_keys: Path = setting(
         doc="JWK set file with the keys registered for the catalog's operation grants."
     )
