@@ -29,7 +29,7 @@ from services.kernel.errors import (
     Unimplemented,
 )
 from services.kernel.ids import new_uid
-from services.kernel.rpc import validation
+from services.kernel.rpc import times, validation
 from services.kernel.rpc.access import AccessControl, Kind
 from services.kernel.rpc.call import Call
 from services.kernel.rpc.identity import MAX_CONSISTENCY_TOKEN, Authenticator, PeerContext, Sent
@@ -81,13 +81,14 @@ class Failure:
 class Path:
     """The path to one method behind one listener."""
 
-    __slots__ = ("_attributes", "_cap", "front", "method", "policy", "request")
+    __slots__ = ("_attributes", "_cap", "_timed", "front", "method", "policy", "request")
 
     def __init__(self, policy: MethodPolicy, front: Front) -> None:
         self.policy: Final = policy
         self.front: Final = front
         self.method: Final = policy.path[1:]
         self.request: Final[type[Message]] = GetMessageClass(policy.descriptor.input_type)
+        self._timed: Final = times.holds_times(policy.descriptor.input_type)
         self._cap: Final = CAPS[policy.kind]
         self._attributes: Final = {"rpc.system.name": "grpc", "rpc.method": self.method}
 
@@ -149,13 +150,16 @@ class Path:
         """Read the request.
 
         Raises:
-            InvalidArgument: it is no message of the method's type.
+            InvalidArgument: it is no message of the method's type, or holds times that are none.
         """
         try:
-            return self.request.FromString(raw)
+            request = self.request.FromString(raw)
         except DecodeError:
             name = self.policy.descriptor.input_type.full_name
             raise InvalidArgument(f"the request is not a {name}") from None
+        if self._timed:
+            times.check(request)
+        return request
 
     def admit(self, call: Call, request: Message) -> None:
         """Parse the name, authorize, then collect what the contract alone shows wrong.
