@@ -76,7 +76,11 @@ class Replications:
         record = self.get(name.id)
         if record is None:
             raise PermissionDenied.of(action, name.text)
-        access.require(action, record.name)
+        try:
+            access.require(action, record.name)
+        except PermissionDenied:
+            # As for one that does not exist: who may not read it does not learn the version.
+            raise PermissionDenied.of(action, name.text) from None
         return record
 
     def get(self, replication: str) -> ReplicationRecord | None:

@@ -320,10 +320,11 @@ def test_those_who_may_not_read_learn_nothing(service: Service, world: World, au
     people = AuthzWorld(authz)
     somebody = service.user(people.user().rpartition("/")[2])
     for asked in (name, world.version, "replications/unknown"):
-        with refused(grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED"):
+        with refused(grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED") as refusal:
             somebody.replications.GetReplication(
                 replication_service_pb2.GetReplicationRequest(name=asked)
             )
+        assert f"denied on resource '{asked}'" in refusal.message
     with refused(grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED"):
         list(world.watch(name, stubs=somebody))
     with refused(grpc.StatusCode.PERMISSION_DENIED, "PERMISSION_DENIED"):
