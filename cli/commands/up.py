@@ -52,11 +52,12 @@ def up(
         choices = write(layout, given)
         note(f"Starting the services, data in {layout.data}")
         services = running.start(layout, choices, tell=note, timeout=timeout)
-    _tell_next(layout, data)
     if detach:
+        _tell_next(layout, data)
         return
-    note("Press Ctrl-C to stop.")
     try:
+        _tell_next(layout, data)
+        note("Press Ctrl-C to stop.")
         failed = running.watch(layout, services)
     except KeyboardInterrupt:
         note("")

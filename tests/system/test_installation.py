@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -158,28 +159,45 @@ def test_a_wrong_setting_is_told_by_config(fresh: Path) -> None:
     assert "STOA_CATALOG_LOG_LEVEL" in done.stderr
 
 
-def test_ctrl_c_ends_everything_and_the_data_starts_again(fresh: Path) -> None:
+@pytest.fixture
+def interruptible() -> Iterator[None]:
+    """Programs that are started take Ctrl-C, which tests in the background are made to ignore."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def up_in_foreground(home: Path) -> Iterator["subprocess.Popen[str]"]:
+    process = subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "up", "--ports", "auto", "--timeout", "120"],
+        env=environment(home),
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+        text=True,
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def test_ctrl_c_ends_everything_and_the_data_starts_again(fresh: Path, interruptible: None) -> None:
     authorities = set()
     for _ in range(2):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "cli.main", "up", "--ports", "auto", "--timeout", "120"],
-            env=environment(fresh),
-            stderr=subprocess.PIPE,
-            start_new_session=True,
-            text=True,
-        )
-        assert process.stderr is not None
-        told = []
-        for line in process.stderr:
-            told.append(line)
-            if "Ctrl-C" in line:
-                break
-        assert len(running(fresh)) == len(SERVICES), "".join(told)
-        parents = [one.pid for one in running(fresh).values()]
-        process.send_signal(signal.SIGINT)
-        rest = process.stderr.read()
-        assert process.wait(60) == 0, rest
-        process.stderr.close()
+        with up_in_foreground(fresh) as process:
+            assert process.stderr is not None
+            told = []
+            for line in process.stderr:
+                told.append(line)
+                if "Ctrl-C" in line:
+                    break
+            assert len(running(fresh)) == len(SERVICES), "".join(told)
+            parents = [one.pid for one in running(fresh).values()]
+            process.send_signal(signal.SIGINT)
+            rest = process.stderr.read()
+            assert process.wait(60) == 0, rest
         order = [line.split()[1] for line in rest.splitlines() if line.startswith("stopping")]
         assert order == list(SERVICES)
         assert [members(pid) for pid in parents] == [[], [], []]
