@@ -17,7 +17,13 @@ from services.replication.content.errors import (
     StoreUnavailable,
     UnsupportedStore,
 )
-from services.replication.content.keys import BLOB_REFS, MANIFESTS, OBJECTS, VERSION_REFS
+from services.replication.content.keys import (
+    BLOB_REFS,
+    MANIFESTS,
+    OBJECTS,
+    REPLICA_ID_KEY,
+    VERSION_REFS,
+)
 from services.replication.content.source import FileSource, Source
 from services.replication.content.store import Store
 from services.replication.domain.region import Slot, SlotHealth, SlotProbe, StoreAddress
@@ -68,6 +74,7 @@ class StorePool:
     def identify(self, address: StoreAddress) -> str:
         """Answer the replica id of a store, empty for an empty or missing root."""
         self._check_place(address)
+        _require_apart(address)
         path = local_path(address)
         if path is not None:
             # The nearest directory that is there has to take the ones that are not.
@@ -87,6 +94,7 @@ class StorePool:
     def initialise(self, address: StoreAddress) -> str:
         """Make an empty root a store; answer its replica id."""
         self._check_place(address)
+        _require_apart(address)
         return initialise_store(address.url, address.options)
 
     def holds_anything(self, address: StoreAddress) -> bool:
@@ -170,3 +178,15 @@ def local_path(address: StoreAddress) -> str | None:
     """Answer the directory of a local store, None for a bucket."""
     parts = urlsplit(address.url)
     return os.path.normpath(unquote(parts.path)) if parts.scheme == "file" else None
+
+
+def _require_apart(address: StoreAddress) -> None:
+    """Refuse a directory within a store, which would collect what it does not know."""
+    path = local_path(address)
+    if path is None:
+        return
+    above = os.path.dirname(os.path.realpath(path))
+    while not os.path.exists(os.path.join(above, REPLICA_ID_KEY)):
+        if above == (above := os.path.dirname(above)):
+            return
+    raise ReplicaMismatch(f"{address.url} lies within a store")

@@ -1,9 +1,12 @@
 """URLs of stores: what of them is shown, and what is kept apart."""
 
-from urllib.parse import parse_qsl, unquote, urlsplit, urlunsplit
+from typing import Final
+from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit, urlunsplit
 
 from services.replication.domain.region import StoreAddress
 
+# What file systems hold of one name, in bytes.
+_MAX_PART: Final = 255
 # What the user information of a URL means to each kind of bucket, in the words of its client.
 _USER = {
     "s3": ("access_key_id", "secret_access_key"),
@@ -20,13 +23,12 @@ def parse_store_url(text: str, known: StoreAddress | None = None) -> StoreAddres
     Raises:
         ValueError: no URL of a store; says why.
     """
+    # Parsing would leave some of these out without a word.
+    if not text.isprintable():
+        raise ValueError("a store URL has no control characters")
     parts = urlsplit(text)
     if parts.scheme == "file":
-        if parts.query or parts.fragment or parts.netloc not in {"", "localhost"}:
-            raise ValueError("a file URL has the form file:///directory")
-        if any(part in {"", ".", ".."} for part in unquote(parts.path).strip("/").split("/")):
-            raise ValueError("a directory has no empty part, and neither '.' nor '..' as a part")
-        return StoreAddress(f"file://{parts.path.rstrip('/')}")
+        return StoreAddress(f"file://{quote(_directory(parts))}")
     if parts.scheme not in _USER or not parts.hostname:
         raise ValueError("a store URL begins with file:///, s3://, gs:// or az://")
     shown = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
@@ -37,3 +39,21 @@ def parse_store_url(text: str, known: StoreAddress | None = None) -> StoreAddres
     if known is not None and known.url == shown and not options:
         return known
     return StoreAddress(shown, options)
+
+
+def _directory(parts: SplitResult) -> str:
+    """Answer the one spelling of a directory: what is two spellings here is not two stores."""
+    if parts.query or parts.fragment or parts.netloc not in {"", "localhost"}:
+        raise ValueError("a file URL has the form file:///directory")
+    try:
+        path = unquote(parts.path, errors="strict")
+    except UnicodeDecodeError:
+        raise ValueError("a directory is written in UTF-8") from None
+    names = path.rstrip("/").split("/")[1:]
+    if any(name in {"", ".", ".."} for name in names or [""]):
+        raise ValueError("a directory has no empty part, and neither '.' nor '..' as a part")
+    if any(len(name.encode()) > _MAX_PART for name in names) or not path.isprintable():
+        raise ValueError(
+            f"a part of a directory has at most {_MAX_PART} bytes, none a control character"
+        )
+    return "/" + "/".join(names)

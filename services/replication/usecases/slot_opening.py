@@ -35,7 +35,10 @@ class SlotOpening:
         for slot in slots:
             problems.collect(slot, partial(self._require_fresh, slot))
         problems.raise_if_any()
-        return tuple(self._initialised(slot, validate_only=validate_only) for slot in slots)
+        opened: list[Slot] = []
+        for slot in slots:
+            self._initialise(slot, opened, problems, validate_only=validate_only)
+        return tuple(opened)
 
     def open_changed(
         self, before: Region, slots: Sequence[Slot], *, validate_only: bool
@@ -59,7 +62,7 @@ class SlotOpening:
         for slot in slots:
             known = before.slot(slot.id)
             if known is None:
-                opened.append(self._initialised(slot, validate_only=validate_only))
+                self._initialise(slot, opened, problems, validate_only=validate_only)
             else:
                 opened.append(replace(slot, replica_id=known.replica_id, probe=known.probe))
         return tuple(opened)
@@ -83,12 +86,27 @@ class SlotOpening:
         regions = self._rows.read(lambda tx: tx.regions.all())
         return any(slot.replica_id == replica_id for region in regions for slot in region.slots)
 
-    def _initialised(self, slot: Slot, *, validate_only: bool) -> Slot:
+    def _initialise(
+        self, slot: Slot, opened: list[Slot], problems: "_Problems", *, validate_only: bool
+    ) -> None:
+        """Add a new slot to those opened before it.
+
+        Its store may have become another one's since it was looked at, or by another name be
+        that of a slot before.
+        """
         if validate_only:
-            return slot
-        replica_id = self._stores.initialise(slot.address)
-        probe = self._stores.probe(slot.address, replica_id=replica_id)
-        return replace(slot, replica_id=replica_id, probe=probe)
+            opened.append(slot)
+            return
+
+        def initialise() -> None:
+            replica_id = self._stores.initialise(slot.address)
+            if any(one.replica_id == replica_id for one in opened):
+                raise ReplicaMismatch(f"{slot.address.url} is the store of another slot")
+            probe = self._stores.probe(slot.address, replica_id=replica_id)
+            opened.append(replace(slot, replica_id=replica_id, probe=probe))
+
+        problems.collect(slot, initialise)
+        problems.raise_if_any()
 
 
 class _OtherReplica(DataError):

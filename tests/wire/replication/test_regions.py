@@ -223,3 +223,35 @@ def test_credentials_in_a_store_url_are_kept_apart(service: Service, world: Worl
     with refused(grpc.StatusCode.UNAVAILABLE, "STORE_UNAVAILABLE") as refusal:
         world.operator.regions.CreateRegion(request)
     assert "secret" not in refusal.message
+
+
+def test_stores_within_stores_and_two_names_of_one_store_are_refused(
+    service: Service, world: World
+):
+    world.region("east")
+    inner = create(world, "west")
+    inner.region.slots[0].store_url = f"{world.url('east')}/objects/inner"
+    with refused(grpc.StatusCode.FAILED_PRECONDITION, "STORE_NOT_EMPTY"):
+        world.operator.regions.CreateRegion(inner)
+    assert not (directory(world, "east") / "objects" / "inner").exists()
+    both = create(world, "west")
+    both.region.slots.add(id="s2", store_url=f"{both.region.slots[0].store_url}/inner")
+    with refused(grpc.StatusCode.FAILED_PRECONDITION, "STORE_NOT_EMPTY") as refusal:
+        world.operator.regions.CreateRegion(both)
+    assert refusal.info.metadata["slot"] == "s2"
+    fresh, alias = directory(world, "fresh"), directory(world, "alias")
+    fresh.mkdir(parents=True)
+    alias.parent.mkdir(parents=True)
+    alias.symlink_to(fresh)
+    both.region.slots[0].store_url = world.url("fresh")
+    both.region.slots[1].store_url = world.url("alias")
+    with refused(grpc.StatusCode.FAILED_PRECONDITION, "STORE_NOT_EMPTY"):
+        world.operator.regions.CreateRegion(both)
+    # Nothing of it hinders the one who asks for something possible after that.
+    del both.region.slots[1]
+    assert world.operator.regions.CreateRegion(both).name == f"regions/{world.location('west')}"
+
+
+def directory(world: World, name: str) -> Path:
+    """Where the store at `world.url(name)` lies."""
+    return Path(world.url(name).removeprefix("file://"))

@@ -27,7 +27,11 @@ def test_the_shown_url_keeps_what_is_stored():
 
 @pytest.mark.parametrize(
     "text",
-    ["file:///a/../b", "file:///", "file://host/a", "file:///a?x=y", "ftp://a/b", "s3:///a", "x"],
+    [
+        *("file:///a/../b", "file:///", "file://host/a", "file:///a?x=y", "ftp://a/b", "s3:///a"),
+        *("x", "file:///a%00b", "file:///a\nb", "file:///a%0Ab", "s3://a\tb", "file:///a/%2e%2e/b"),
+        *("file:///a//b", "file:///%ff", f"file:///{'a' * 256}", f"file:///{'%C3%A9' * 128}"),
+    ],
 )
 def test_what_is_no_store_is_refused(text):
     with pytest.raises(ValueError, match=r"URL|director"):
@@ -36,3 +40,12 @@ def test_what_is_no_store_is_refused(text):
 
 def test_a_directory_is_kept_as_it_is():
     assert parse_store_url("file:///data/Region%201/") == StoreAddress("file:///data/Region%201")
+
+
+@pytest.mark.parametrize("text", ["file:///data/%65ast", "file:///data/east/", "file:///data/east"])
+def test_a_directory_has_one_spelling(text):
+    assert parse_store_url(text) == StoreAddress("file:///data/east")
+
+
+def test_what_a_url_cannot_hold_is_escaped():
+    assert parse_store_url("file:///data/é x").url == "file:///data/%C3%A9%20x"
