@@ -48,8 +48,12 @@ class ServingConfig:
     )
 
     def server_count(self) -> int:
-        """How many server processes there are."""
+        """How many server processes the parent starts: a child is pinned, and sees one core."""
         return self.servers or usable_cores()
+
+    def shares_listeners(self) -> bool:
+        """Whether a server process must expect others on its listeners."""
+        return self.servers != 1
 
     def problems(self) -> Iterator[str]:
         """Say what is wrong with the settings taken together."""

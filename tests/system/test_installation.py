@@ -127,7 +127,8 @@ def test_clients_can_be_made_to_use_tls(fresh: Path) -> None:
     stoa = stoa_in(fresh)
     done = stoa("up", "-d", "--ports", "auto", "--tls", "--timeout", "120")
     assert done.returncode == 0, done.stderr
-    assert stoa("status").returncode == 0
+    done = stoa("status")
+    assert done.returncode == 0, done.stdout + done.stderr
     ca = Layout(fresh).read_client().ca_file
     refused = stoa_in(fresh, STOA_CA_FILE=str(Path(__file__).parent / "none.crt"))("status")
     assert ca

@@ -34,18 +34,19 @@ class Listen:
 class ServerSettings:
     """How one server process listens.
 
-    `domain` is that of the ErrorInfo it answers. `processes` is how many share the addresses:
-    with one, a second instance fails to bind instead of taking half of the calls. Times are
-    in seconds: `grace` is what running calls get when the server goes down, `drain_delay` what
-    balancers get to notice before that; a connection is closed after `max_connection_age`, so
-    that clients spread over processes and meet rotated certificates.
+    `domain` is that of the ErrorInfo it answers. `shared` says that other processes listen
+    on the same addresses: where it is false, a second instance fails to bind instead of taking
+    half of the calls. Times are in seconds: `grace` is what running calls get when the server
+    goes down, `drain_delay` what balancers get to notice before that; a connection is closed
+    after `max_connection_age`, so that clients spread over processes and meet rotated
+    certificates.
     """
 
     domain: str
     client: Listen | None = None
     internal: Listen | None = None
     trust_domain: str = "stoa"
-    processes: int = 1
+    shared: bool = False
     pools: PoolSizes = field(default_factory=PoolSizes)
     reflection: bool = True
     grace: float = 10.0
@@ -58,7 +59,7 @@ class ServerSettings:
     def options(self) -> list[tuple[str, Any]]:
         """Answer the channel arguments of performance.md sections 4, 6 and 7."""
         return [
-            ("grpc.so_reuseport", int(self.processes > 1)),
+            ("grpc.so_reuseport", int(self.shared)),
             ("grpc.max_receive_message_length", MAX_MESSAGE),
             ("grpc.max_send_message_length", MAX_MESSAGE),
             ("grpc.max_concurrent_streams", self.max_streams_per_connection),

@@ -31,7 +31,7 @@ def server_settings(
         client=Listen(config.client_listen, tls if config.client_tls else None),
         internal=Listen(config.internal_listen, tls),
         trust_domain=config.trust_domain,
-        processes=config.server_count(),
+        shared=config.shares_listeners(),
         pools=pools or PoolSizes(),
         grace=config.grace_seconds,
     )
