@@ -81,7 +81,11 @@ class Replication(
         self.feed.send(replication_feed_pb2.FeedEntry(region=made))
 
     def add_blob(self, name: str, location: str, **more: Any) -> None:
-        found: dict[str, Any] = {"size_bytes": GIB, "uid": f"{len(self.blobs):032x}", "root_digest": b"\1" * 32}
+        found: dict[str, Any] = {
+            "size_bytes": GIB,
+            "uid": f"{len(self.blobs):032x}",
+            "root_digest": b"\1" * 32,
+        }
         self.blobs[name] = replication_plan_pb2.InspectSourceResponse(
             exists=True, location=location, **(found | more)
         )
