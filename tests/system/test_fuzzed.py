@@ -21,7 +21,7 @@ from tests.system.fuzzing import Fuzzer
 from tests.system.installation import SUBSCRIPTION, TENANT, Client, Installation, installed
 from tests.system.publishing import PLACES, make_regions
 from tests.system.test_contract import DEFECTS, SERVICES, methods
-from tests.system.victims import Loot, make_victims
+from tests.system.victims import Loot, make_victim
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -43,8 +43,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
 
 @pytest.fixture(scope="module")
 def loot(target: Installation) -> Loot:
-    owner, _, _ = make_victims(target)
-    found = owner.loot
+    found = make_victim(target).owner.loot
     found.names["stoa.dev/Subscription"].append(SUBSCRIPTION)
     found.names["stoa.dev/Tenant"].append(TENANT)
     found.names["stoa.dev/Region"] = [f"regions/{place.id}" for place in PLACES]

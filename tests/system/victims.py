@@ -3,6 +3,7 @@
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
@@ -136,8 +137,26 @@ class Robbed(Client):
         self.loot: Final = loot
 
 
-def make_victims(installation: Installation) -> tuple[Robbed, Shop, Shop]:
-    """Make and use one of everything; answer a private shop and one open to the community."""
+@dataclass(frozen=True)
+class Victim:
+    """The owner with everything that was told to them, a private shop and a community one."""
+
+    owner: Robbed
+    private: Shop
+    public: Shop
+
+    def name(self, kind: str) -> str:
+        """The first name of a type that the owner was told."""
+        return self.owner.loot.names[f"stoa.dev/{kind}"][0]
+
+    @property
+    def version(self) -> str:
+        """The version in the private shop."""
+        return f"{self.private.definition}/versions/1.0.0"
+
+
+def make_victim(installation: Installation) -> Victim:
+    """Make and use one of everything."""
     owner = Robbed(installation.client(), Loot())
     private = make_shop(owner)
     image = make_image(owner, private.group, noise(1, 91))
@@ -152,7 +171,7 @@ def make_victims(installation: Installation) -> tuple[Robbed, Shop, Shop]:
     _use_catalog(owner, private)
     _use_replication(owner, private)
     _use_authz(owner, private)
-    return owner, private, public
+    return Victim(owner, private, public)
 
 
 def _use_catalog(owner: Robbed, shop: Shop) -> None:
