@@ -59,6 +59,11 @@ class Config(PolicyConfig):
     copy_window_seconds: float = setting(
         2.0, doc="Seconds after which a window ends early.", check=between(0.05, 3600)
     )
+    upload_idle_seconds: float = setting(
+        60.0,
+        doc="How long an upload may be silent until its place is given to another one.",
+        check=between(0.05, 3600),
+    )
     verify: str = setting(
         "full",
         doc="How much of what was written is read back before it counts: full, sample or none.",

@@ -9,7 +9,7 @@ from typing import Final, TypeVar
 
 from stoa.replication.v1 import blob_upload_pb2 as pb
 
-from services.kernel.errors import ResourceExhausted, StoaError
+from services.kernel.errors import DeadlineExceeded, ResourceExhausted, StoaError
 from services.kernel.names import Name
 from services.kernel.rpc.call import Call
 from services.replication.domain.blobs import Blob, HeldBlob
@@ -35,10 +35,16 @@ class _Stream:
 
 
 class UploadStreams:
-    """Serves streams; of two into one blob the later one goes on."""
+    """Serves streams; of two into one blob the later one goes on.
 
-    def __init__(self, uploads: BlobUploads, *, threads: int = 8, limit: int = MAX_STREAMS) -> None:
+    One that is silent for `idle` seconds ends: its place, and its memory, are somebody else's.
+    """
+
+    def __init__(
+        self, uploads: BlobUploads, *, idle: float, threads: int = 8, limit: int = MAX_STREAMS
+    ) -> None:
         self._uploads: Final = uploads
+        self._idle: Final = idle
         self._limit: Final = limit
         self._count = 0
         self._active: Final[dict[str, _Stream]] = {}
@@ -159,14 +165,21 @@ class UploadStreams:
 
         Raises:
             Aborted: another stream has taken over while this one waited for its client.
+            DeadlineExceeded: its client sent nothing for too long.
             NotFound: the blob was deleted.
         """
         reading = asyncio.ensure_future(_read(requests))
         superseded = asyncio.ensure_future(stream.superseded.wait())
         try:
-            await asyncio.wait([reading, superseded], return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait(
+                [reading, superseded], timeout=self._idle, return_when=asyncio.FIRST_COMPLETED
+            )
             if stream.superseded.is_set():
                 raise await self._why(stream)
+            if not done:
+                raise DeadlineExceeded(
+                    f"nothing was sent for {self._idle:g} s; what is durable stays, go on there"
+                )
             return reading.result()
         finally:
             reading.cancel()

@@ -47,7 +47,9 @@ class BlobServicer:
             window_bytes=config.copy_window_bytes, window_seconds=config.copy_window_seconds
         )
         self._blobs: Final = Blobs(parts.rows, parts.stores)
-        self._streams: Final = UploadStreams(BlobUploads(parts.rows, parts.stores, options))
+        self._streams: Final = UploadStreams(
+            BlobUploads(parts.rows, parts.stores, options), idle=config.upload_idle_seconds
+        )
         self._pages: Final = Pages(parts.page_tokens)
         self._control: Final = parts.control
 

@@ -26,9 +26,22 @@ def people(authz: Installation) -> People:
 @pytest.fixture
 def service(authz: Installation, tmp_path: Path) -> Iterator[DiskService]:
     """A service with a region `home` of two slots, in which nothing is yet."""
-    ports = authz.ports[Audience.INTERNAL], authz._feed.port
-    found = DiskService(authz.layout, tmp_path, authz=ports)
-    found.world.add_region("home", slots=2)
-    found.head = authz.stores.feed.head
+    found = serve(authz, tmp_path)
     yield found
     found.close()
+
+
+@pytest.fixture
+def impatient(authz: Installation, tmp_path: Path) -> Iterator[DiskService]:
+    """A service that lets no upload be silent for long."""
+    found = serve(authz, tmp_path, STOA_REPLICATION_UPLOAD_IDLE_SECONDS="0.3")
+    yield found
+    found.close()
+
+
+def serve(authz: Installation, data: Path, **environ: str) -> DiskService:
+    ports = authz.ports[Audience.INTERNAL], authz._feed.port
+    found = DiskService(authz.layout, data, authz=ports, **environ)
+    found.world.add_region("home", slots=2)
+    found.head = authz.stores.feed.head
+    return found

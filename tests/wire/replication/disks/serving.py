@@ -42,9 +42,11 @@ DISKS = "stoa.replication.v1.ImageDiskService"
 class DiskService:
     """Serves blobs and disks until `close`; `authz` are the ports of authz: calls and feed."""
 
-    def __init__(self, layout: Layout, data: Path, *, authz: tuple[int, int]) -> None:
+    def __init__(
+        self, layout: Layout, data: Path, *, authz: tuple[int, int], **environ: str
+    ) -> None:
         self.layout = layout
-        self.config = load(Config, "replication", file=layout.config, environ={})
+        self.config = load(Config, "replication", file=layout.config, environ=environ)
         first = not (data / "rows.db").exists()
         self.db = Database.open(f"sqlite:///{data / 'rows.db'}")
         self.world = World(self.db, data / "stores")

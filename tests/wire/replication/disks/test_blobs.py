@@ -26,6 +26,7 @@ from tests.wire.replication.disks.uploading import (
     whole,
     zeros,
 )
+from tests.wire.replication.service import eventually
 
 Code = grpc.StatusCode
 COMMITTED = blob_pb2.Blob.STATE_COMMITTED
@@ -251,6 +252,24 @@ def test_a_later_stream_takes_over_and_the_older_one_hears_of_it(owner, blob):
     assert done.state == COMMITTED
     ((code, info),) = heard
     assert (code, info.reason) == (Code.ABORTED, "UPLOAD_TAKEN_OVER")
+
+
+def test_a_silent_upload_gives_its_place_up_and_goes_on_later(impatient, group):
+    owner = impatient.user().blobs
+    name = owner.CreateBlob(create_request(group)).name
+    data = some_bytes(6 * MIB)
+    heard = threading.Event()
+
+    def silent():
+        yield start(name)
+        yield from chunks(data[: 5 * MIB])
+        assert heard.wait(30)
+
+    code, info = refusal(owner.UploadBlob, silent())
+    heard.set()
+    assert (code, info.reason) == (Code.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED")
+    eventually(lambda: get(owner, name).committed_bytes == 4 * MIB, "whole segments are kept")
+    assert owner.UploadBlob(whole(name, data, 4 * MIB)).blob.state == COMMITTED
 
 
 def test_a_deleted_blob_ends_its_upload_and_frees_its_name(owner, blob, group):
