@@ -97,7 +97,9 @@ class BlobServiceServicer:
         with consecutive pieces follow. A last message with `commit` makes the blob
         immutable, once all of it is durable and every check has passed; a client
         that ends the stream without it keeps what is durable and may go on later.
-        Nothing is answered before the client ends the stream.
+        Nothing is answered before the client ends the stream. One that sends nothing
+        for a while, a minute where the operator says nothing else, is ended: what is
+        durable stays.
 
         An interrupted upload goes on like this: GetBlob, then a new stream at
         `committed_bytes`. A stream that opens while another one writes to the blob
@@ -110,7 +112,7 @@ class BlobServiceServicer:
         Reasons: RESOURCE_NOT_FOUND, UPLOAD_SEQUENCE_INVALID,
         UPLOAD_OFFSET_MISMATCH, UPLOAD_TAKEN_OVER, CHUNK_DIGEST_MISMATCH,
         UPLOAD_SIZE_MISMATCH, CONTENT_DIGEST_MISMATCH, BLOB_COMMITTED, STORE_FULL,
-        STORE_UNAVAILABLE, QUOTA_EXCEEDED, TOO_MANY_REQUESTS.
+        STORE_UNAVAILABLE, QUOTA_EXCEEDED, TOO_MANY_REQUESTS, DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -50,7 +50,9 @@ class BlobServiceStub:
     with consecutive pieces follow. A last message with `commit` makes the blob
     immutable, once all of it is durable and every check has passed; a client
     that ends the stream without it keeps what is durable and may go on later.
-    Nothing is answered before the client ends the stream.
+    Nothing is answered before the client ends the stream. One that sends nothing
+    for a while, a minute where the operator says nothing else, is ended: what is
+    durable stays.
 
     An interrupted upload goes on like this: GetBlob, then a new stream at
     `committed_bytes`. A stream that opens while another one writes to the blob
@@ -63,7 +65,7 @@ class BlobServiceStub:
     Reasons: RESOURCE_NOT_FOUND, UPLOAD_SEQUENCE_INVALID,
     UPLOAD_OFFSET_MISMATCH, UPLOAD_TAKEN_OVER, CHUNK_DIGEST_MISMATCH,
     UPLOAD_SIZE_MISMATCH, CONTENT_DIGEST_MISMATCH, BLOB_COMMITTED, STORE_FULL,
-    STORE_UNAVAILABLE, QUOTA_EXCEEDED, TOO_MANY_REQUESTS.
+    STORE_UNAVAILABLE, QUOTA_EXCEEDED, TOO_MANY_REQUESTS, DEADLINE_EXCEEDED.
     """
     GetBlob: _grpc.UnaryUnaryMultiCallable[_blob_service_pb2.GetBlobRequest, _blob_pb2.Blob]
     """Answers one blob; `committed_bytes` is where an upload goes on.
@@ -128,7 +130,9 @@ class BlobServiceAsyncStub(BlobServiceStub):
     with consecutive pieces follow. A last message with `commit` makes the blob
     immutable, once all of it is durable and every check has passed; a client
     that ends the stream without it keeps what is durable and may go on later.
-    Nothing is answered before the client ends the stream.
+    Nothing is answered before the client ends the stream. One that sends nothing
+    for a while, a minute where the operator says nothing else, is ended: what is
+    durable stays.
 
     An interrupted upload goes on like this: GetBlob, then a new stream at
     `committed_bytes`. A stream that opens while another one writes to the blob
@@ -141,7 +145,7 @@ class BlobServiceAsyncStub(BlobServiceStub):
     Reasons: RESOURCE_NOT_FOUND, UPLOAD_SEQUENCE_INVALID,
     UPLOAD_OFFSET_MISMATCH, UPLOAD_TAKEN_OVER, CHUNK_DIGEST_MISMATCH,
     UPLOAD_SIZE_MISMATCH, CONTENT_DIGEST_MISMATCH, BLOB_COMMITTED, STORE_FULL,
-    STORE_UNAVAILABLE, QUOTA_EXCEEDED, TOO_MANY_REQUESTS.
+    STORE_UNAVAILABLE, QUOTA_EXCEEDED, TOO_MANY_REQUESTS, DEADLINE_EXCEEDED.
     """
     GetBlob: _aio.UnaryUnaryMultiCallable[_blob_service_pb2.GetBlobRequest, _blob_pb2.Blob]  # type: ignore[assignment]
     """Answers one blob; `committed_bytes` is where an upload goes on.
@@ -215,7 +219,9 @@ class BlobServiceServicer(metaclass=_abc_1.ABCMeta):
         with consecutive pieces follow. A last message with `commit` makes the blob
         immutable, once all of it is durable and every check has passed; a client
         that ends the stream without it keeps what is durable and may go on later.
-        Nothing is answered before the client ends the stream.
+        Nothing is answered before the client ends the stream. One that sends nothing
+        for a while, a minute where the operator says nothing else, is ended: what is
+        durable stays.
 
         An interrupted upload goes on like this: GetBlob, then a new stream at
         `committed_bytes`. A stream that opens while another one writes to the blob
@@ -228,7 +234,7 @@ class BlobServiceServicer(metaclass=_abc_1.ABCMeta):
         Reasons: RESOURCE_NOT_FOUND, UPLOAD_SEQUENCE_INVALID,
         UPLOAD_OFFSET_MISMATCH, UPLOAD_TAKEN_OVER, CHUNK_DIGEST_MISMATCH,
         UPLOAD_SIZE_MISMATCH, CONTENT_DIGEST_MISMATCH, BLOB_COMMITTED, STORE_FULL,
-        STORE_UNAVAILABLE, QUOTA_EXCEEDED, TOO_MANY_REQUESTS.
+        STORE_UNAVAILABLE, QUOTA_EXCEEDED, TOO_MANY_REQUESTS, DEADLINE_EXCEEDED.
         """
 
     @_abc_1.abstractmethod
