@@ -88,6 +88,8 @@ def extents(fd: int, size: int, start: int = 0) -> Iterator[tuple[int, int]]:
             if error.errno != errno.ENXIO:
                 raise
             break  # Nothing but a hole follows.
+        if begin >= size:
+            break  # What follows lies behind the part that is asked for.
         begin = max(begin - begin % _GRAIN, start)
         end = min(end + -end % _GRAIN, size)
         if pending is not None and begin <= pending[1]:

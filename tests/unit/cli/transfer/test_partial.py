@@ -6,6 +6,7 @@ from stoa.replication.v1.image_disk_pb2 import DiskLayout
 
 from cli.errors import CliError
 from cli.transfer.partial import PartialFile
+from cli.transfer.sparse import extents
 from cli.transfer.tree import segment_digest, segment_span
 
 LEAF = 64 * 1024
@@ -44,6 +45,16 @@ def test_zero_segments_are_not_missing_and_stay_holes(tmp_path: Path) -> None:
         file.finish()
     assert target.read_bytes() == content
     assert target.stat().st_blocks * 512 < SIZE - SEGMENT // 2
+
+
+def test_segments_written_in_any_order_keep_their_holes(tmp_path: Path) -> None:
+    content = bytearray(SIZE)
+    content[2 * LEAF] = content[3 * SEGMENT] = 1
+    with PartialFile(tmp_path / "os.img", LAYOUT, digests(bytes(content))) as file:
+        assert file.missing() == [0, 3]
+        write(file, bytes(content), 3, 0)
+        stored = [end - begin for begin, end in extents(file.fd, SIZE)]
+    assert stored == [LEAF, LEAF]
 
 
 def test_what_is_right_from_before_is_kept_and_what_is_wrong_is_missing(tmp_path: Path) -> None:

@@ -52,6 +52,12 @@ def test_a_file_without_data_has_no_extents(file: int) -> None:
     assert list(extents(file, MIB)) == []
 
 
+def test_data_behind_the_part_that_is_asked_for_is_no_extent_of_it(file: int) -> None:
+    os.pwrite(file, b"x" * MIB, 2 * MIB)
+    assert list(extents(file, MIB)) == []
+    assert list(extents(file, 2 * MIB + 64 * KIB)) == [(2 * MIB, 2 * MIB + 64 * KIB)]
+
+
 def test_reading_goes_on_in_the_middle(file: int) -> None:
     content = os.urandom(300 * KIB)
     os.pwrite(file, content, 0)

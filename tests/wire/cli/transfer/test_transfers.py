@@ -26,6 +26,7 @@ from cli.errors import CliError
 from cli.transfer import retrying
 from cli.transfer.progress import Lines
 from cli.transfer.pull import Source, pull
+from cli.transfer.sparse import extents
 from cli.transfer.tree import root_digest, segment_digest
 from cli.transfer.upload import upload
 
@@ -239,7 +240,9 @@ def test_a_pull_writes_a_verified_sparse_file(
     target = tmp_path / "new" / "os.img"
     found = pull(disks.ImageDiskServiceStub(channel), source(), target, quiet(), sha256=True)
     assert target.read_bytes() == server.content
-    assert target.stat().st_blocks * 512 < 10 * MIB
+    with target.open("rb") as file:
+        stored = list(extents(file.fileno(), len(server.content)))
+    assert stored == [(MIB, 3 * MIB), (8 * MIB, 14 * MIB), (17 * MIB, 17 * MIB + LEAF)]
     assert found.verified
     assert found.digests["blake3"] == blake3(server.content).hexdigest()
     assert sorted(server.ranges) == [(0, SEGMENT), (2 * SEGMENT, 11 * MIB - MIB // 2)]
