@@ -1,6 +1,10 @@
 """How long to wait before trying again."""
 
 import random
+from typing import Final
+
+# Its own source: the state of the shared one belongs to the program that this runs in.
+_SPREAD: Final = random.SystemRandom()
 
 
 def backoff(attempt: int, *, base: float, cap: float) -> float:
@@ -12,4 +16,4 @@ def backoff(attempt: int, *, base: float, cap: float) -> float:
     """
     # The exponent is bounded, since 2.0 ** 1024 is an error rather than a long wait.
     ceiling = min(cap, base * 2.0 ** min(attempt - 1, 62))
-    return ceiling * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, hides nothing
+    return ceiling * _SPREAD.uniform(0.5, 1.0)

@@ -29,6 +29,7 @@ _CONFLICTS = {"40001", "40P01"}  # serialization_failure, deadlock_detected
 _LOCK_NOT_AVAILABLE = "55P03"
 _ATTEMPTS = 8
 _CONNECT_SECONDS = 5
+_SPREAD: Final = random.SystemRandom()
 
 
 class PostgresqlDatabase(Database):
@@ -116,7 +117,7 @@ class PostgresqlDatabase(Database):
                     if better := _translated(error):
                         raise better from error
                     raise
-                time.sleep(random.uniform(0, min(0.001 * 2**attempt, 0.1)))  # noqa: S311
+                time.sleep(_SPREAD.uniform(0, min(0.001 * 2**attempt, 0.1)))
             else:
                 with self._counts:
                     self._commits += 1

@@ -24,6 +24,8 @@ from services.kernel.db.engine import run_callbacks, take_callbacks, unavailable
 
 _LOG = logging.getLogger(__name__)
 _BUSY = {sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED}
+# Keeps processes that wait for each other from coming back together.
+_SPREAD: Final = random.SystemRandom()
 
 
 @dataclass(slots=True, eq=False)
@@ -180,7 +182,7 @@ class Writer:
                     raise
                 if time.monotonic() >= deadline:
                     raise unavailable("another process keeps the database locked") from error
-                time.sleep(random.uniform(0.0002, 0.002))  # noqa: S311 - spreads processes
+                time.sleep(_SPREAD.uniform(0.0002, 0.002))
             else:
                 return
 

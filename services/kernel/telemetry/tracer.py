@@ -15,6 +15,8 @@ from services.kernel.telemetry import trace
 from services.kernel.telemetry.trace import Trace, TraceContext
 
 DEFAULT_RATIO: Final = 0.01
+# Its own source: the state of the shared one belongs to the program that this runs in.
+_CHANCE: Final = random.SystemRandom()
 
 # The codes that are the server's fault, by the gRPC conventions of OpenTelemetry.
 SERVER_FAULTS: Final = frozenset(
@@ -97,8 +99,7 @@ class Tracer:
         end(begun)
 
     def _records(self, parent: TraceContext | None) -> bool:
-        # No secret hangs on the choice.
-        return parent.sampled if parent is not None else random.random() < self.ratio  # noqa: S311
+        return parent.sampled if parent is not None else _CHANCE.random() < self.ratio
 
     def _span(
         self, name: str, kind: SpanKind, parent: TraceContext | None, attributes: Mapping[str, Any]
