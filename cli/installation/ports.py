@@ -1,13 +1,20 @@
 """Ports: free ones, and those that somebody has already."""
 
+import contextlib
 import errno
+import random
 import socket
 from collections.abc import Mapping
+from typing import Final
 
 from cli.errors import CliError, ExitCode, UsageProblem
 from cli.installation.choices import LISTENERS, Choices, ports_from
 
 AUTO = "auto"
+# Below the ports that a system gives to programs that ask for any, and to clients: one of those
+# could be given away between the look at it and the start of the service.
+_CANDIDATES: Final = range(20_000, 32_768)
+_TAKEN: Final = {errno.EADDRINUSE, errno.EACCES}
 
 
 def parse(text: str, before: Choices | None) -> dict[str, int]:
@@ -69,11 +76,24 @@ def _checked(ports: dict[str, int]) -> dict[str, int]:
 
 def _free(count: int) -> dict[str, int]:
     # All are held at once, or the same one might be handed out twice.
-    held = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    numbers = [one.getsockname()[1] for one in held]
-    for one in held:
-        one.close()
-    return dict(zip(LISTENERS, numbers, strict=True))
+    with contextlib.ExitStack() as held:
+        numbers: list[int] = []
+        for port in random.SystemRandom().sample(_CANDIDATES, len(_CANDIDATES)):
+            try:
+                held.enter_context(socket.create_server(("127.0.0.1", port)))
+            except OSError as error:
+                if error.errno not in _TAKEN:
+                    raise
+                continue
+            numbers.append(port)
+            if len(numbers) == count:
+                return dict(zip(LISTENERS, numbers, strict=True))
+    raise CliError(
+        "There are not enough free ports.",
+        why=(f"looked at {_CANDIDATES.start} to {_CANDIDATES.stop - 1}",),
+        todo="Name yours: stoa up --ports catalog=8401,replication=8402",
+        code=ExitCode.CONFLICT,
+    )
 
 
 def _bindable(choices: Choices, port: int) -> bool:
@@ -82,7 +102,7 @@ def _bindable(choices: Choices, port: int) -> bool:
         with socket.create_server((choices.listen, port), family=family):
             return True
     except OSError as error:
-        if error.errno in {errno.EADDRINUSE, errno.EACCES}:
+        if error.errno in _TAKEN:
             return False
         raise CliError(
             f"{choices.listen}:{port} cannot be listened on.", why=(str(error),)

@@ -3,6 +3,7 @@ import socket
 import pytest
 
 from cli.errors import CliError, ExitCode
+from cli.installation import ports
 from cli.installation.choices import LISTENERS, Choices, ports_from
 from cli.installation.ports import parse, refuse_taken, taken
 
@@ -26,6 +27,19 @@ def test_auto_finds_different_free_ports_and_keeps_them() -> None:
     choices = Choices(ports=found)
     assert not taken(choices)
     assert parse("auto", choices) == found
+
+
+def test_auto_takes_no_port_that_a_system_gives_to_whoever_asks_for_any() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as any_port:
+        assert max(parse("auto", None).values()) < 32_768 <= any_port.getsockname()[1]
+
+
+def test_auto_says_where_it_looked_in_vain(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ports, "_CANDIDATES", range(20_000, 20_000 + len(LISTENERS) - 1))
+    with pytest.raises(CliError) as caught:
+        parse("auto", None)
+    assert caught.value.code is ExitCode.CONFLICT
+    assert caught.value.why == (f"looked at 20000 to {20_000 + len(LISTENERS) - 2}",)
 
 
 def test_auto_leaves_a_port_that_somebody_took() -> None:
