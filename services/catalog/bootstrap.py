@@ -24,7 +24,7 @@ from services.catalog.clients.sharing import AuthzSharing
 from services.catalog.config import SERVICE, Config
 from services.catalog.domain.desired import Desired
 from services.catalog.domain.region_status import Cause
-from services.catalog.ports import Tx
+from services.catalog.ports.transaction import Tx
 from services.catalog.servicers.dependencies import Dependencies, Limits
 from services.catalog.servicers.registry import FACTORIES
 from services.catalog.store import tables

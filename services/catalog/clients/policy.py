@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from services.catalog.ports import SubscriptionInfo
+from services.catalog.ports.calls import SubscriptionInfo
 from services.policy.access_control import PolicyAccessControl
 
 

@@ -25,7 +25,8 @@ from services.catalog.domain.disk_source import ByteSource
 from services.catalog.domain.hardware import DiskFormat
 from services.catalog.domain.region import Region, location_key
 from services.catalog.domain.region_status import Cause
-from services.catalog.ports import Inspection, RegionRows
+from services.catalog.ports.calls import RegionRows
+from services.catalog.ports.sources import Inspection
 from services.kernel.errors import Code
 from services.kernel.names import id_problem
 from services.kernel.rpc.remote import RemoteStatus, translated

@@ -9,7 +9,7 @@ from stoa.authz.v1 import sharing_service_pb2_grpc
 
 from services.catalog.domain import names, reasons
 from services.catalog.domain.gallery import Consumers, Gallery, PendingShare
-from services.catalog.ports import ShareAnswer
+from services.catalog.ports.policy import ShareAnswer
 from services.kernel.errors import (
     Aborted,
     FailedPrecondition,

@@ -26,7 +26,7 @@ from services.catalog.domain.definition import Definition
 from services.catalog.domain.gallery import Gallery
 from services.catalog.domain.names import OS_DISK
 from services.catalog.domain.version import Version
-from services.catalog.ports import DefinitionView, VersionView, ViewId
+from services.catalog.ports.views import DefinitionView, VersionView, ViewId
 
 
 class ViewType(enum.Enum):

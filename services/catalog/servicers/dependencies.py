@@ -4,16 +4,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from services.catalog.ports import (
-    BlobHolds,
-    Readers,
-    Regions,
-    Scopes,
-    SharingAuthority,
-    Sources,
-    Subscriptions,
-    Tx,
-)
+from services.catalog.ports.calls import Regions, Subscriptions
+from services.catalog.ports.policy import Scopes, SharingAuthority
+from services.catalog.ports.reading import Readers
+from services.catalog.ports.sources import BlobHolds, Sources
+from services.catalog.ports.transaction import Tx
 from services.kernel.clock import Clock
 from services.kernel.db.engine import Database
 from services.kernel.db.operations import OperationStore

@@ -5,7 +5,9 @@ from typing import Any, Final, Generic, TypeVar
 
 from google.protobuf.message import Message
 
-from services.catalog.ports import Context, StartedOperation, Tx
+from services.catalog.ports.calls import Context
+from services.catalog.ports.operations import StartedOperation
+from services.catalog.ports.transaction import Tx
 from services.catalog.servicers.dependencies import Dependencies
 from services.kernel.db.request_log import RequestKey
 from services.kernel.names import Name

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from services.catalog.domain import reasons
-from services.catalog.ports import ListQuery, Reader, Stored
+from services.catalog.ports.reading import ListQuery, Reader, Stored
 from services.catalog.servicers.dependencies import Dependencies
 from services.catalog.servicers.mutations import scope_of
 from services.kernel.errors import NotFound, ResourceInfo

@@ -5,7 +5,9 @@ from dataclasses import replace
 from services.catalog.convert.views import ViewType, version_name
 from services.catalog.domain import names, reasons
 from services.catalog.domain.region import location_key
-from services.catalog.ports import Context, Resolved, VersionView, ViewQuery
+from services.catalog.ports.calls import Context
+from services.catalog.ports.reading import Resolved
+from services.catalog.ports.views import VersionView, ViewQuery
 from services.catalog.servicers.dependencies import Dependencies
 from services.catalog.servicers.view_grants import ViewGrants
 from services.catalog.usecases import resolve

@@ -12,7 +12,7 @@ from typing import Any, Final
 from services.catalog.convert import views as convert
 from services.catalog.convert.views import ViewType
 from services.catalog.domain.gallery import Gallery
-from services.catalog.ports import DefinitionView, VersionView, ViewQuery
+from services.catalog.ports.views import DefinitionView, VersionView, ViewQuery
 from services.catalog.servicers.dependencies import Dependencies
 from services.catalog.servicers.mutations import scope_of
 from services.catalog.servicers.view_filters import (

@@ -5,7 +5,7 @@ from typing import Final
 from sqlalchemy import Connection, select
 from sqlalchemy.dialects import postgresql, sqlite
 
-from services.catalog.ports import FeedCursor
+from services.catalog.ports.transaction import FeedCursor
 from services.catalog.store.tables import installation
 
 _NAME: Final = "replication_feed"

@@ -9,7 +9,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from services.catalog.domain.definition import Definition
 from services.catalog.domain.gallery import Gallery
-from services.catalog.ports import Contents, ExposedDefinition
+from services.catalog.ports.rows import Contents, ExposedDefinition
 from services.catalog.store.documents import load
 from services.catalog.store.resources import ResourceStore
 from services.catalog.store.tables import (

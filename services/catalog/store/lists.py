@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Select, Table, bindparam, exists, func, se
 from services.catalog.convert.versions import end_of_life_fragment
 from services.catalog.domain.region import location_key
 from services.catalog.domain.version import VersionState
-from services.catalog.ports import Resolved
+from services.catalog.ports.reading import Resolved
 from services.catalog.store import tables
 from services.catalog.store.readers import ListSpec, TableReader
 from services.catalog.store.tables import (

@@ -9,7 +9,7 @@ from services.catalog.convert import operations as convert
 from services.catalog.domain.names import subscription_of
 from services.catalog.domain.region_status import RegionStatus
 from services.catalog.domain.version import Version, WaitMode
-from services.catalog.ports import StartedOperation, VersionChange
+from services.catalog.ports.operations import StartedOperation, VersionChange
 from services.kernel.clock import Clock
 from services.kernel.db.operations import Operation, OperationStore
 from services.kernel.rpc.servicers.operations import encoded

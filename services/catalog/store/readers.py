@@ -26,7 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import JSONB
 
 from services.catalog.domain.region import location_key
-from services.catalog.ports import ListQuery, Stored
+from services.catalog.ports.reading import ListQuery, Stored
 from services.kernel.db.engine import Database
 from services.kernel.db.listing import after, at_or_below, compare, conditions
 from services.kernel.db.tables import UtcTime, from_microseconds, to_microseconds

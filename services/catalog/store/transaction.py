@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from services.catalog.domain.managed_image import ManagedImage
 from services.catalog.domain.resource_group import ResourceGroup
-from services.catalog.ports import FeedCursor
+from services.catalog.ports.transaction import FeedCursor
 from services.catalog.store import kinds
 from services.catalog.store.cursor import write_cursor
 from services.catalog.store.documents import dump

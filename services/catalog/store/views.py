@@ -21,7 +21,7 @@ from sqlalchemy import (
 from services.catalog.domain.definition import Definition
 from services.catalog.domain.gallery import Gallery
 from services.catalog.domain.version import Version, VersionState
-from services.catalog.ports import DefinitionView, VersionView, ViewId, ViewQuery
+from services.catalog.ports.views import DefinitionView, VersionView, ViewId, ViewQuery
 from services.catalog.store.documents import load
 from services.catalog.store.readers import NEVER, restored, stored
 from services.catalog.store.tables import (

@@ -6,7 +6,8 @@ from services.catalog.domain import names, reasons
 from services.catalog.domain.region import Region
 from services.catalog.domain.resource import Resource
 from services.catalog.domain.targets import note_unknown
-from services.catalog.ports import Regions, SubscriptionInfo, Subscriptions, Tx
+from services.catalog.ports.calls import Regions, SubscriptionInfo, Subscriptions
+from services.catalog.ports.transaction import Tx
 from services.kernel.errors import (
     Aborted,
     AlreadyExists,

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 from services.catalog.domain import features, names, reasons
 from services.catalog.domain.definition import Definition, Recommended
-from services.catalog.ports import Context, Mutation, Subscriptions, Tx
+from services.catalog.ports.calls import Context, Subscriptions
+from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks
 from services.catalog.usecases.resource_groups import tags_after
 from services.catalog.usecases.updates import Update, check_etag, revised

@@ -11,7 +11,10 @@ from typing import Any, Final
 from services.catalog.domain import names, reasons
 from services.catalog.domain.gallery import Gallery
 from services.catalog.domain.resource import ProvisioningState, Resource
-from services.catalog.ports import Context, Mutation, Resources, StartedOperation, Tx
+from services.catalog.ports.calls import Context
+from services.catalog.ports.operations import StartedOperation
+from services.catalog.ports.rows import Resources
+from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks
 from services.catalog.usecases.updates import check_etag
 from services.kernel.errors import Aborted, FailedPrecondition, NotFound, Unimplemented

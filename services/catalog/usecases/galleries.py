@@ -12,7 +12,8 @@ from services.catalog.domain.gallery import (
     SharingMode,
     SoftDeletePolicy,
 )
-from services.catalog.ports import Context, Mutation, Regions, Subscriptions, Tx
+from services.catalog.ports.calls import Context, Regions, Subscriptions
+from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks
 from services.kernel.errors import AlreadyExists, ResourceInfo
 from services.kernel.ids import new_uid

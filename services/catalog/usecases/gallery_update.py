@@ -12,7 +12,8 @@ from services.catalog.domain.gallery import (
     SharingMode,
     SoftDeletePolicy,
 )
-from services.catalog.ports import Context, Mutation, Subscriptions, Tx
+from services.catalog.ports.calls import Context, Subscriptions
+from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks
 from services.catalog.usecases.galleries import SHARE_ACTION, check_texts, new_public_name
 from services.catalog.usecases.resource_groups import tags_after

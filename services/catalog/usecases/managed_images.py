@@ -19,15 +19,9 @@ from services.catalog.domain.hardware import (
 from services.catalog.domain.managed_image import ManagedImage
 from services.catalog.domain.region import Region
 from services.catalog.domain.resource import ProvisioningState
-from services.catalog.ports import (
-    Context,
-    Inspection,
-    Mutation,
-    Regions,
-    Sources,
-    Subscriptions,
-    Tx,
-)
+from services.catalog.ports.calls import Context, Regions, Subscriptions
+from services.catalog.ports.sources import Inspection, Sources
+from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks, source_holds
 from services.catalog.usecases.deletes import Delete
 from services.catalog.usecases.updates import check_etag

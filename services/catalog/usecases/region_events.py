@@ -10,7 +10,7 @@ from datetime import datetime
 from services.catalog.domain.progress import provisioning_state
 from services.catalog.domain.region_status import Cause, Progress, RegionState, RegionStatus
 from services.catalog.domain.version import ReplicationMode, Version
-from services.catalog.ports import Tx
+from services.catalog.ports.transaction import Tx
 
 
 @dataclass(frozen=True, slots=True)

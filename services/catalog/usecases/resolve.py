@@ -7,7 +7,8 @@ from typing import Final
 from services.catalog.domain import names, reasons
 from services.catalog.domain.definition import Identifier
 from services.catalog.domain.region import Region
-from services.catalog.ports import Context, Readers, Regions, Resolved
+from services.catalog.ports.calls import Context, Regions
+from services.catalog.ports.reading import Readers, Resolved
 from services.catalog.usecases import checks
 from services.catalog.usecases.version_delete import missing
 from services.kernel.errors import NotFound, ResourceInfo

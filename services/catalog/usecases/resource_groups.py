@@ -6,7 +6,8 @@ from typing import Final
 
 from services.catalog.domain import names
 from services.catalog.domain.resource_group import ResourceGroup
-from services.catalog.ports import Context, Mutation, Regions, Subscriptions, Tx
+from services.catalog.ports.calls import Context, Regions, Subscriptions
+from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks
 from services.catalog.usecases.updates import Update, check_etag, revised
 from services.kernel.errors import NotFound

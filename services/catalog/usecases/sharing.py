@@ -20,16 +20,10 @@ from services.catalog.domain.gallery import (
     ShareOperation,
     Sharing,
 )
-from services.catalog.ports import (
-    Contents,
-    Context,
-    Mutation,
-    ShareAnswer,
-    SharingAuthority,
-    Subscriptions,
-    Transact,
-    Tx,
-)
+from services.catalog.ports.calls import Context, Subscriptions
+from services.catalog.ports.policy import ShareAnswer, SharingAuthority
+from services.catalog.ports.rows import Contents
+from services.catalog.ports.transaction import Mutation, Transact, Tx
 from services.catalog.usecases import checks
 from services.catalog.usecases.updates import check_etag
 from services.kernel.clock import Clock

@@ -12,7 +12,9 @@ from typing import Any, Final
 from services.catalog.domain.disk_source import ByteSource, SourceKind
 from services.catalog.domain.managed_image import ManagedImage
 from services.catalog.domain.resource import ProvisioningState
-from services.catalog.ports import BlobHolds, Scopes, Transact, Tx
+from services.catalog.ports.policy import Scopes
+from services.catalog.ports.sources import BlobHolds
+from services.catalog.ports.transaction import Transact, Tx
 from services.kernel.names import key
 
 HOLD_BLOB: Final = "hold_blob"

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from services.catalog.domain.resource import Resource
-from services.catalog.ports import Context
+from services.catalog.ports.calls import Context
 from services.kernel.etag import require_match
 from services.kernel.names import Name
 

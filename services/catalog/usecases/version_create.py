@@ -33,16 +33,10 @@ from services.catalog.domain.version import (
     WaitMode,
     WholeSource,
 )
-from services.catalog.ports import (
-    Context,
-    Mutation,
-    Regions,
-    Sources,
-    StartedOperation,
-    Subscriptions,
-    Tx,
-    VersionChange,
-)
+from services.catalog.ports.calls import Context, Regions, Subscriptions
+from services.catalog.ports.operations import StartedOperation, VersionChange
+from services.catalog.ports.sources import Sources
+from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks, version_sources
 from services.catalog.usecases.definitions import check_gallery
 from services.catalog.usecases.version_sources import Demand, DiskSpec

@@ -13,7 +13,9 @@ from services.catalog.domain.desired import (
 from services.catalog.domain.region_status import RegionState
 from services.catalog.domain.resource import ProvisioningState
 from services.catalog.domain.version import Version
-from services.catalog.ports import Context, Mutation, StartedOperation, Tx
+from services.catalog.ports.calls import Context
+from services.catalog.ports.operations import StartedOperation
+from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases.updates import check_etag
 from services.catalog.usecases.version_create import authority_of
 from services.catalog.usecases.version_sources import Demand

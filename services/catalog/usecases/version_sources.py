@@ -12,7 +12,9 @@ from services.catalog.domain.hardware import HostCaching
 from services.catalog.domain.managed_image import ManagedImage
 from services.catalog.domain.resource import ProvisioningState
 from services.catalog.domain.version import Version, WholeSource, WholeSourceKind
-from services.catalog.ports import Context, Inspection, Sources, Tx
+from services.catalog.ports.calls import Context
+from services.catalog.ports.sources import Inspection, Sources
+from services.catalog.ports.transaction import Tx
 from services.kernel.errors import NotFound, PermissionDenied, ResourceInfo, Unimplemented
 from services.kernel.names import Pattern, fold, key
 from services.kernel.violations import Violations

@@ -25,15 +25,9 @@ from services.catalog.domain.version import (
     Version,
     WaitMode,
 )
-from services.catalog.ports import (
-    Context,
-    Mutation,
-    Regions,
-    StartedOperation,
-    Subscriptions,
-    Tx,
-    VersionChange,
-)
+from services.catalog.ports.calls import Context, Regions, Subscriptions
+from services.catalog.ports.operations import StartedOperation, VersionChange
+from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks
 from services.catalog.usecases.updates import check_etag, revised
 from services.catalog.usecases.version_create import authority_of

@@ -9,14 +9,9 @@ from services.catalog.domain.desired import WRITE_ACTION
 from services.catalog.domain.region import Region
 from services.catalog.domain.targets import Placement, check_home, check_shallow, place
 from services.catalog.domain.version import SafetyProfile, TargetRegion, Version, WaitMode
-from services.catalog.ports import (
-    Context,
-    Mutation,
-    Regions,
-    StartedOperation,
-    Subscriptions,
-    Tx,
-)
+from services.catalog.ports.calls import Context, Regions, Subscriptions
+from services.catalog.ports.operations import StartedOperation
+from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks, version_targets
 from services.catalog.usecases.resource_groups import tags_after
 from services.catalog.usecases.updates import Update, check_etag

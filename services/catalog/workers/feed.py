@@ -9,7 +9,7 @@ from stoa.replication.v1 import replication_feed_service_pb2 as pb
 from stoa.replication.v1 import replication_feed_service_pb2_grpc
 
 from services.catalog.convert import replication as convert
-from services.catalog.ports import FeedCursor, Transact, Tx
+from services.catalog.ports.transaction import FeedCursor, Transact, Tx
 from services.catalog.usecases import region_events
 from services.kernel.feed.follower import Applied, Feed, Follower, Position, SnapshotNeeded
 

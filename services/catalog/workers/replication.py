@@ -7,7 +7,8 @@ from typing import Any, Final, Protocol
 
 from services.catalog.domain.desired import DELETE_VERSION, ENSURE_REPLICAS, Desired
 from services.catalog.domain.region_status import Cause
-from services.catalog.ports import Scopes, Transact
+from services.catalog.ports.policy import Scopes
+from services.catalog.ports.transaction import Transact
 from services.catalog.usecases import deletes, region_events, version_delete
 from services.kernel.db.outbox import Handler, OutboxMessage
 

@@ -5,7 +5,8 @@ import threading
 from datetime import timedelta
 from typing import Final
 
-from services.catalog.ports import SharingAuthority, Transact
+from services.catalog.ports.policy import SharingAuthority
+from services.catalog.ports.transaction import Transact
 from services.catalog.usecases import sharing
 from services.kernel.clock import Clock
 from services.kernel.errors import StoaError

@@ -4,7 +4,9 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from services.catalog.ports import BlobHolds, Scopes, Transact
+from services.catalog.ports.policy import Scopes
+from services.catalog.ports.sources import BlobHolds
+from services.catalog.ports.transaction import Transact
 from services.catalog.usecases import source_holds
 from services.kernel.db.outbox import Handler, OutboxMessage
 

@@ -20,7 +20,8 @@ from services.catalog.domain.region import Region, TierCapacity
 from services.catalog.domain.region_status import RegionState, RegionStatus
 from services.catalog.domain.resource_group import ResourceGroup
 from services.catalog.domain.version import TargetRegion, Version
-from services.catalog.ports import FeedCursor, ListQuery, Visible
+from services.catalog.ports.reading import ListQuery, Visible
+from services.catalog.ports.transaction import FeedCursor
 from services.catalog.store import tables
 from services.catalog.store.cursor import read_cursor
 from services.catalog.store.lists import StoreReaders

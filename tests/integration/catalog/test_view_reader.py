@@ -21,7 +21,7 @@ from services.catalog.domain.hardware import OsState, OsType
 from services.catalog.domain.region import Region
 from services.catalog.domain.region_status import RegionState, RegionStatus
 from services.catalog.domain.version import TargetRegion, Version, VersionState
-from services.catalog.ports import ViewId, ViewQuery
+from services.catalog.ports.views import ViewId, ViewQuery
 from services.catalog.store import tables
 from services.catalog.store.schema import MIGRATIONS
 from services.catalog.store.transaction import Stores, Transaction

@@ -14,7 +14,7 @@ from services.catalog.clients.sharing import AuthzSharing
 from services.catalog.domain.gallery import Consumers, ShareChange, ShareOperation, Sharing
 from services.catalog.domain.gallery import PendingShare as Pending
 from services.catalog.domain.sharing import after
-from services.catalog.ports import Tx
+from services.catalog.ports.transaction import Tx
 from services.catalog.workers.sharing import ShareFinisher
 from services.kernel.errors import Unavailable
 from services.kernel.names import key

@@ -1,0 +1,96 @@
+"""One transaction with all its stores, and how a call gets one."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Protocol, TypeVar
+
+from services.catalog.domain.managed_image import ManagedImage
+from services.catalog.domain.resource_group import ResourceGroup
+from services.catalog.ports.operations import Operations
+from services.catalog.ports.rows import (
+    Definitions,
+    Galleries,
+    RegionMirror,
+    Resources,
+    Uses,
+    Versions,
+)
+
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
+
+
+class Outbox(Protocol):
+    """Messages that are sent after the commit, in their order for each aggregate."""
+
+    def add(self, aggregate: str, kind: str, payload: object) -> None:
+        """Add a message; the payload is a value of the domain, or a mapping."""
+
+
+@dataclass(frozen=True, slots=True)
+class FeedCursor:
+    """How far the feed of replication is applied: a position of the log with this uid."""
+
+    log_uid: str
+    position: int
+
+
+class Tx(Protocol):
+    """One transaction and its stores."""
+
+    @property
+    def groups(self) -> Resources[ResourceGroup]:
+        """Resource groups."""
+
+    @property
+    def galleries(self) -> Galleries:
+        """Galleries."""
+
+    @property
+    def definitions(self) -> Definitions:
+        """Image definitions."""
+
+    @property
+    def versions(self) -> Versions:
+        """Image versions."""
+
+    @property
+    def managed_images(self) -> Resources[ManagedImage]:
+        """Managed images."""
+
+    @property
+    def uses(self) -> Uses:
+        """Who needs what."""
+
+    @property
+    def operations(self) -> Operations:
+        """Long-running operations."""
+
+    @property
+    def outbox(self) -> Outbox:
+        """Messages to other services."""
+
+    @property
+    def regions(self) -> RegionMirror:
+        """The mirror of the regions."""
+
+    def set_cursor(self, cursor: FeedCursor) -> None:
+        """Record how far the feed of replication is applied, in the transaction that applied it."""
+
+
+class Transact(Protocol):
+    """Runs transactions that are not the one of a call."""
+
+    def __call__(self, work: Callable[[Tx], T]) -> T:
+        """Run `work`, perhaps more than once, and answer what it answered."""
+
+
+class Mutation(Protocol, Generic[T_contra]):
+    """The one transaction of a call that changes something.
+
+    It knows the request id and `validate_only`: a repeated request is answered as the first time
+    without running `work`, and a validated one leaves nothing behind.
+    """
+
+    def commit(self, work: Callable[[Tx], T_contra]) -> bytes:
+        """Run `work` in a transaction and answer the serialized reply made from its result."""

@@ -1,0 +1,80 @@
+"""What can be used in regions, for those who see more than they own."""
+
+import enum
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from services.catalog.domain.definition import Definition
+from services.catalog.domain.gallery import Gallery
+from services.catalog.domain.version import Number, Version
+from services.kernel.filter import Order
+
+
+class ViewId(enum.Enum):
+    """Which of its ids a gallery is known by in a kind of view."""
+
+    SHARED = "shared_id"
+    PUBLIC = "public_name"
+
+
+@dataclass(frozen=True, slots=True)
+class ViewQuery:
+    """What is looked for in the galleries that a consumer sees.
+
+    `galleries` are their uids, `across` whether rows are ordered by gallery too; `location` is
+    empty for every region, `image` the key of an id or empty for every image, `number` that of
+    one version, `selectable` whether only what `latest` may mean is looked for. `order` names
+    fields of the view; `after` is the position of the last row of the page before. Positions
+    hold nothing private.
+    """
+
+    id: ViewId
+    galleries: Sequence[str]
+    location: str
+    limit: int
+    image: str = ""
+    number: Number | None = None
+    across: bool = False
+    selectable: bool = False
+    with_deleted: bool = False
+    order: Sequence[Order] = ()
+    after: tuple[Any, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DefinitionView:
+    """A definition that can be used in a region, and the gallery that it is in."""
+
+    gallery: Gallery
+    definition: Definition
+    location: str
+    policy_revision: int
+    position: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class VersionView:
+    """A version that can be used in a region, and what it is in."""
+
+    gallery: Gallery
+    definition: Definition
+    version: Version
+    location: str
+    policy_revision: int
+    position: tuple[Any, ...]
+
+
+class Views(Protocol):
+    """What can be used in regions, for those who see more than they own."""
+
+    def galleries(
+        self, uids: Sequence[str], location: str
+    ) -> Sequence[tuple[Gallery, Sequence[str]]]:
+        """Answer galleries of which something can be used, with the regions where it can."""
+
+    def definitions(self, query: ViewQuery) -> Sequence[DefinitionView]:
+        """Answer at most `query.limit` definitions."""
+
+    def versions(self, query: ViewQuery) -> Sequence[VersionView]:
+        """Answer at most `query.limit` versions."""
