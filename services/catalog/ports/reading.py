@@ -127,3 +127,23 @@ class Readers(Protocol):
     @property
     def managed_images(self) -> Reader:
         """Managed images."""
+
+    @property
+    def virtual_machines(self) -> Reader:
+        """Virtual machines."""
+
+    @property
+    def disks(self) -> Reader:
+        """Managed disks."""
+
+    @property
+    def snapshots(self) -> Reader:
+        """Snapshots of disks."""
+
+    @property
+    def storage_accounts(self) -> Reader:
+        """Storage accounts."""
+
+    @property
+    def encryption_sets(self) -> Reader:
+        """Disk encryption sets."""

@@ -4,8 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar
 
+from services.catalog.domain.disk_encryption_set import DiskEncryptionSet
+from services.catalog.domain.disks import Disk, Snapshot
 from services.catalog.domain.managed_image import ManagedImage
 from services.catalog.domain.resource_group import ResourceGroup
+from services.catalog.domain.storage_account import StorageAccount
+from services.catalog.domain.virtual_machine import VirtualMachine
 from services.catalog.ports.operations import Operations
 from services.catalog.ports.rows import (
     Definitions,
@@ -57,6 +61,26 @@ class Tx(Protocol):
     @property
     def managed_images(self) -> Resources[ManagedImage]:
         """Managed images."""
+
+    @property
+    def virtual_machines(self) -> Resources[VirtualMachine]:
+        """Virtual machines."""
+
+    @property
+    def disks(self) -> Resources[Disk]:
+        """Managed disks."""
+
+    @property
+    def snapshots(self) -> Resources[Snapshot]:
+        """Snapshots of disks."""
+
+    @property
+    def storage_accounts(self) -> Resources[StorageAccount]:
+        """Storage accounts."""
+
+    @property
+    def encryption_sets(self) -> Resources[DiskEncryptionSet]:
+        """Disk encryption sets."""
 
     @property
     def uses(self) -> Uses:

@@ -5,17 +5,26 @@ from typing import Any, Final
 
 from services.catalog.convert import (
     definitions,
+    disk_encryption_sets,
+    disks,
     galleries,
     managed_images,
     resource_groups,
+    storage_accounts,
     versions,
+    virtual_machines,
 )
 from services.catalog.domain import names
 from services.catalog.domain.definition import Definition
+from services.catalog.domain.disk_encryption_set import DiskEncryptionSet
+from services.catalog.domain.disks import Disk, DiskLike, Snapshot
 from services.catalog.domain.gallery import Gallery
 from services.catalog.domain.managed_image import ManagedImage
 from services.catalog.domain.resource_group import ResourceGroup
+from services.catalog.domain.storage_account import StorageAccount
+from services.catalog.domain.system import System
 from services.catalog.domain.version import Version
+from services.catalog.domain.virtual_machine import VirtualMachine
 from services.catalog.store import tables
 from services.catalog.store.resources import Kind, Statements
 from services.kernel.names import fold, key
@@ -132,5 +141,65 @@ MANAGED_IMAGES: Final = Statements(
         ManagedImage,
         _serialized(managed_images.encode),
         _managed_image_columns,
+    )
+)
+
+
+def _system_columns(system: System) -> Mapping[str, Any]:
+    return {
+        "os_type": system.os_type.value if system.os_type else None,
+        "os_state": system.os_state.value if system.os_state else None,
+        "hyper_v_generation": system.hyper_v_generation.value,
+        "architecture": system.architecture.value,
+    }
+
+
+def _disk_columns(disk: DiskLike) -> Mapping[str, Any]:
+    return {"blob_key": key(disk.image.source.name), **_system_columns(disk.system)}
+
+
+VIRTUAL_MACHINES: Final = Statements(
+    Kind(
+        names.VIRTUAL_MACHINE_TYPE,
+        tables.virtual_machines,
+        VirtualMachine,
+        _serialized(virtual_machines.encode),
+        lambda machine: _system_columns(machine.system),
+    )
+)
+DISKS: Final = Statements(
+    Kind(
+        names.DISK_TYPE,
+        tables.disks,
+        Disk,
+        _serialized(disks.encode_disk),
+        lambda disk: {"disk_type": disk.disk_type.value, **_disk_columns(disk)},
+    )
+)
+SNAPSHOTS: Final = Statements(
+    Kind(
+        names.SNAPSHOT_TYPE,
+        tables.snapshots,
+        Snapshot,
+        _serialized(disks.encode_snapshot),
+        _disk_columns,
+    )
+)
+STORAGE_ACCOUNTS: Final = Statements(
+    Kind(
+        names.STORAGE_ACCOUNT_TYPE,
+        tables.storage_accounts,
+        StorageAccount,
+        _serialized(storage_accounts.encode),
+        lambda account: {"store": account.store},
+    )
+)
+ENCRYPTION_SETS: Final = Statements(
+    Kind(
+        names.DISK_ENCRYPTION_SET_TYPE,
+        tables.disk_encryption_sets,
+        DiskEncryptionSet,
+        _serialized(disk_encryption_sets.encode),
+        lambda found: {"encryption_type": found.encryption_type.value},
     )
 )

@@ -1,6 +1,6 @@
 """What each kind can be listed by (the comments of the List requests)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -23,6 +23,7 @@ from services.catalog.store.views import ViewReader
 from services.kernel.db.engine import Database
 from services.kernel.db.listing import compare
 from services.kernel.filter import Comparison, Op
+from services.kernel.names import key
 
 STATUS_VIEW: Final = "status"
 FULL_VIEW: Final = "full"
@@ -105,6 +106,26 @@ MANAGED_IMAGES: Final = ListSpec(
     _orders(tables.managed_images),
     (tables.managed_images.c.key,),
 )
+
+
+def _of_sources(table: Table, *columns: str) -> ListSpec:
+    """Answer how sources are listed that can be filtered by these columns."""
+    t = table.c
+    special = {"blob": _blob_of(table)} if "blob_key" in t else None
+    filters = _common(table) | {name: t[name] for name in columns}
+    return ListSpec(table, filters, _orders(table), (t.key,), special=special)
+
+
+def _blob_of(table: Table) -> Callable[[Comparison], ColumnElement[bool]]:
+    return lambda one: compare(table.c.blob_key, Comparison(one.field, one.op, key(str(one.value))))
+
+
+_SYSTEM: Final = ("os_type", "os_state", "hyper_v_generation", "architecture")
+VIRTUAL_MACHINES: Final = _of_sources(tables.virtual_machines, *_SYSTEM)
+DISKS: Final = _of_sources(tables.disks, "disk_type", *_SYSTEM)
+SNAPSHOTS: Final = _of_sources(tables.snapshots, *_SYSTEM)
+STORAGE_ACCOUNTS: Final = _of_sources(tables.storage_accounts, "store")
+ENCRYPTION_SETS: Final = _of_sources(tables.disk_encryption_sets, "encryption_type")
 _effective: Final = func.coalesce(
     _v.end_of_life_time, _d.end_of_life_time, type_=_v.create_time.type
 )
@@ -271,6 +292,11 @@ class StoreReaders:
     definitions: DefinitionReader
     versions: VersionReader
     managed_images: TableReader
+    virtual_machines: TableReader
+    disks: TableReader
+    snapshots: TableReader
+    storage_accounts: TableReader
+    encryption_sets: TableReader
     views: ViewReader
 
     @staticmethod
@@ -282,5 +308,10 @@ class StoreReaders:
             DefinitionReader(db),
             VersionReader(db),
             TableReader(db, MANAGED_IMAGES),
+            TableReader(db, VIRTUAL_MACHINES),
+            TableReader(db, DISKS),
+            TableReader(db, SNAPSHOTS),
+            TableReader(db, STORAGE_ACCOUNTS),
+            TableReader(db, ENCRYPTION_SETS),
             ViewReader(db),
         )

@@ -226,9 +226,28 @@ uses: Final = Table(
 Index("ix_uses_user", uses.c.user_key)
 
 # Sources.
-virtual_machines: Final = _resource("virtual_machines")
-disks: Final = _resource("disks")
-snapshots: Final = _resource("snapshots")
+virtual_machines: Final = _resource(
+    "virtual_machines",
+    Column("os_type", Text, nullable=False),
+    Column("os_state", Text, nullable=False),
+    Column("hyper_v_generation", Text, nullable=False),
+    Column("architecture", Text, nullable=False),
+)
+
+
+def _disk_columns() -> tuple[Column[Any], ...]:
+    return (
+        Column("blob_key", KeyText, nullable=False),
+        # Not set: a data disk, or not known.
+        Column("os_type", Text),
+        Column("os_state", Text),
+        Column("hyper_v_generation", Text, nullable=False),
+        Column("architecture", Text, nullable=False),
+    )
+
+
+disks: Final = _resource("disks", *_disk_columns(), Column("disk_type", Text, nullable=False))
+snapshots: Final = _resource("snapshots", *_disk_columns())
 managed_images: Final = _resource(
     "managed_images",
     Column("os_type", Text, nullable=False),
@@ -236,8 +255,10 @@ managed_images: Final = _resource(
     Column("hyper_v_generation", Text, nullable=False),
     Column("architecture", Text, nullable=False),
 )
-storage_accounts: Final = _resource("storage_accounts")
-disk_encryption_sets: Final = _resource("disk_encryption_sets")
+storage_accounts: Final = _resource("storage_accounts", Column("store", Text, nullable=False))
+disk_encryption_sets: Final = _resource(
+    "disk_encryption_sets", Column("encryption_type", Text, nullable=False)
+)
 
 # The mirror of the regions, fed by the replication service.
 regions: Final = Table(

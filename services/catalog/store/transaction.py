@@ -7,8 +7,12 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from services.catalog.domain.disk_encryption_set import DiskEncryptionSet
+from services.catalog.domain.disks import Disk, Snapshot
 from services.catalog.domain.managed_image import ManagedImage
 from services.catalog.domain.resource_group import ResourceGroup
+from services.catalog.domain.storage_account import StorageAccount
+from services.catalog.domain.virtual_machine import VirtualMachine
 from services.catalog.ports.transaction import FeedCursor
 from services.catalog.store import kinds
 from services.catalog.store.cursor import write_cursor
@@ -69,6 +73,31 @@ class Transaction:
     def managed_images(self) -> ResourceStore[ManagedImage]:
         """Managed images."""
         return ResourceStore(self._connection, kinds.MANAGED_IMAGES)
+
+    @cached_property
+    def virtual_machines(self) -> ResourceStore[VirtualMachine]:
+        """Virtual machines."""
+        return ResourceStore(self._connection, kinds.VIRTUAL_MACHINES)
+
+    @cached_property
+    def disks(self) -> ResourceStore[Disk]:
+        """Managed disks."""
+        return ResourceStore(self._connection, kinds.DISKS)
+
+    @cached_property
+    def snapshots(self) -> ResourceStore[Snapshot]:
+        """Snapshots of disks."""
+        return ResourceStore(self._connection, kinds.SNAPSHOTS)
+
+    @cached_property
+    def storage_accounts(self) -> ResourceStore[StorageAccount]:
+        """Storage accounts."""
+        return ResourceStore(self._connection, kinds.STORAGE_ACCOUNTS)
+
+    @cached_property
+    def encryption_sets(self) -> ResourceStore[DiskEncryptionSet]:
+        """Disk encryption sets."""
+        return ResourceStore(self._connection, kinds.ENCRYPTION_SETS)
 
     @cached_property
     def uses(self) -> UseStore:
