@@ -37,9 +37,10 @@ from services.catalog.ports.calls import Context, Regions, Subscriptions
 from services.catalog.ports.operations import StartedOperation, VersionChange
 from services.catalog.ports.sources import Sources
 from services.catalog.ports.transaction import Mutation, Tx
-from services.catalog.usecases import checks, version_sources
+from services.catalog.usecases import checks, linked, version_sources
 from services.catalog.usecases.definitions import check_gallery
-from services.catalog.usecases.version_sources import Demand, DiskSpec
+from services.catalog.usecases.linked import Demand
+from services.catalog.usecases.version_sources import DiskSpec
 from services.kernel.errors import AlreadyExists, ResourceInfo, Unimplemented
 from services.kernel.ids import new_uid
 from services.kernel.names import Name, key, parse_version
@@ -106,7 +107,7 @@ def create(
     violations = context.violations
     demands = version_sources.check_shape(command.source, command.disks, violations)
     target = Demand(WRITE_ACTION, command.parent.text, "parent")
-    version_sources.authorize(target, demands, context)
+    linked.authorize(target, demands, context)
     number = _number(command, violations)
     info = checks.subscription(subscriptions, command.parent.text, violations)
     draft = _draft(command, context, number, tenant=info.tenant if info else "")

@@ -16,9 +16,9 @@ from services.catalog.domain.version import Version
 from services.catalog.ports.calls import Context
 from services.catalog.ports.operations import StartedOperation
 from services.catalog.ports.transaction import Mutation, Tx
+from services.catalog.usecases.linked import Demand
 from services.catalog.usecases.updates import check_etag
 from services.catalog.usecases.version_create import authority_of
-from services.catalog.usecases.version_sources import Demand
 from services.kernel.errors import (
     FailedPrecondition,
     NotFound,

@@ -12,10 +12,10 @@ from services.catalog.domain.hardware import HostCaching
 from services.catalog.domain.managed_image import ManagedImage
 from services.catalog.domain.resource import ProvisioningState
 from services.catalog.domain.version import Version, WholeSource, WholeSourceKind
-from services.catalog.ports.calls import Context
 from services.catalog.ports.sources import Inspection, Sources
 from services.catalog.ports.transaction import Tx
-from services.kernel.errors import NotFound, PermissionDenied, ResourceInfo, Unimplemented
+from services.catalog.usecases.linked import Demand
+from services.kernel.errors import NotFound, ResourceInfo, Unimplemented
 from services.kernel.names import Pattern, fold, key
 from services.kernel.violations import Violations
 
@@ -35,15 +35,6 @@ class DiskSpec:
     kind: str = ""
     name: str = ""
     host_caching: HostCaching | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Demand:
-    """A right that a request needs because of one of its fields."""
-
-    action: str
-    scope: str
-    field: str
 
 
 _WHOLE: Final[dict[WholeSourceKind, tuple[Pattern, str]]] = {
@@ -142,35 +133,6 @@ def _check_disks(disks: Sequence[DiskSpec], violations: Violations) -> list[Dema
             )
         seen.add(identity)
     return demands
-
-
-def authorize(target: Demand, linked: Sequence[Demand], context: Context) -> None:
-    """Demand the target and everything that the request refers to in one decision.
-
-    Raises:
-        PermissionDenied: LINKED_PERMISSION_DENIED for what is referred to.
-    """
-    demands = [target, *linked]
-    try:
-        context.access.require_all([(one.action, one.scope, one.field) for one in demands])
-    except PermissionDenied as error:
-        found = error.metadata
-        at_fault = next(
-            (
-                one
-                for one in linked
-                if (one.action, one.scope) == (found.get("permission"), found.get("resource"))
-            ),
-            None,
-        )
-        if at_fault is None:
-            raise
-        raise PermissionDenied(
-            error.message,
-            reason=reasons.LINKED_PERMISSION_DENIED,
-            metadata={**found, "field": at_fault.field},
-            resource=error.resource,
-        ) from error
 
 
 def inspect_blobs(

@@ -29,10 +29,10 @@ from services.catalog.ports.calls import Context, Regions, Subscriptions
 from services.catalog.ports.operations import StartedOperation, VersionChange
 from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks
+from services.catalog.usecases.linked import Demand
 from services.catalog.usecases.updates import check_etag, revised
 from services.catalog.usecases.version_create import authority_of
 from services.catalog.usecases.version_delete import missing
-from services.catalog.usecases.version_sources import Demand
 from services.kernel.errors import Unimplemented
 from services.kernel.names import Name
 from services.kernel.violations import Violations

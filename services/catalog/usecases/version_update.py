@@ -13,11 +13,11 @@ from services.catalog.ports.calls import Context, Regions, Subscriptions
 from services.catalog.ports.operations import StartedOperation
 from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks, version_targets
+from services.catalog.usecases.linked import Demand
 from services.catalog.usecases.resource_groups import tags_after
 from services.catalog.usecases.updates import Update, check_etag
 from services.catalog.usecases.version_create import authority_of
 from services.catalog.usecases.version_delete import missing
-from services.catalog.usecases.version_sources import Demand
 from services.catalog.usecases.version_targets import Planned, Requested
 from services.kernel.errors import Unimplemented
 from services.kernel.field_mask import FieldTable, replaced
