@@ -1,6 +1,5 @@
 """`ManagedImageService`."""
 
-from collections.abc import Collection, Mapping
 from typing import Any, Final
 
 from stoa.catalog.v1 import managed_image_pb2
@@ -8,34 +7,18 @@ from stoa.catalog.v1 import managed_image_service_pb2 as pb
 
 from services.catalog.convert import hardware
 from services.catalog.convert import managed_images as convert
-from services.catalog.convert.common import PROVISIONING_STATES
-from services.catalog.domain import names
 from services.catalog.domain.hardware import (
     Architecture,
     HyperVGeneration,
     MachineSecurityType,
-    OsState,
-    OsType,
 )
-from services.catalog.domain.resource import ProvisioningState
-from services.catalog.servicers import mutations, reading
+from services.catalog.servicers import mutations
 from services.catalog.servicers.dependencies import Dependencies
-from services.catalog.servicers.resource_groups import COMMON_FIELDS, COMMON_ORDERS
-from services.catalog.usecases import managed_images, source_holds
-from services.catalog.usecases.deletes import Delete
-from services.kernel.errors import DeadlineExceeded, Unavailable, Unimplemented
-from services.kernel.filter import Kind
+from services.catalog.servicers.sources import SYSTEM_FIELDS, Sources
+from services.catalog.usecases import managed_images
+from services.catalog.usecases.source_types import MANAGED_IMAGE
+from services.kernel.errors import Unimplemented
 from services.kernel.rpc.call import Call
-
-_FIELDS: Final[Mapping[str, Kind | Collection[str]]] = {
-    **COMMON_FIELDS,
-    "os_type": frozenset(one.name for one in OsType),
-    "os_state": frozenset(one.name for one in OsState),
-    "hyper_v_generation": frozenset(one.name for one in HyperVGeneration),
-    "architecture": frozenset(one.name for one in Architecture),
-}
-_CREATING: Final = PROVISIONING_STATES.number(ProvisioningState.CREATING)
-_EMPTY: Final = b""
 
 
 class ManagedImageServicer:
@@ -43,14 +26,13 @@ class ManagedImageServicer:
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._d: Final = dependencies
-        self._listing: Final = reading.Listing(
-            names.MANAGED_IMAGE_TYPE,
-            "Microsoft.Compute/images/read",
-            _FIELDS,
-            COMMON_ORDERS,
-            _response,
-            lambda parent: dependencies.readers.groups.exists(parent.key),
-            names.RESOURCE_GROUP_TYPE,
+        self._sources: Final = Sources(
+            dependencies,
+            MANAGED_IMAGE,
+            dependencies.readers.managed_images,
+            pb.ListManagedImagesResponse,
+            entries="managed_images",
+            fields=SYSTEM_FIELDS,
         )
 
     def CreateManagedImage(self, request: pb.CreateManagedImageRequest, call: Call) -> bytes:
@@ -70,50 +52,16 @@ class ManagedImageServicer:
                 sources=self._d.sources,
             ),
         )
-        return self._held(reply)
+        return self._sources.held(reply, managed_image_pb2.ManagedImage, convert.encode)
 
     def GetManagedImage(self, request: pb.GetManagedImageRequest, call: Call) -> bytes:
-        return reading.get(self._d, call, self._d.readers.managed_images, names.MANAGED_IMAGE_TYPE)
+        return self._sources.get(call)
 
     def ListManagedImages(self, request: pb.ListManagedImagesRequest, call: Call) -> Any:
-        return reading.page(
-            self._d, call, self._d.readers.managed_images, request, listing=self._listing
-        )
+        return self._sources.page(request, call)
 
     def DeleteManagedImage(self, request: pb.DeleteManagedImageRequest, call: Call) -> bytes:
-        name = mutations.scope_of(call)
-        mutations.mutate(
-            self._d,
-            call,
-            request,
-            encode=_nothing,
-            names=("name",),
-            use=lambda context, mutation: managed_images.delete(
-                Delete(name, request.etag), context, mutation
-            ),
-        )
-        # The outbox would do the same a moment later; but an answer says that the name is free.
-        going = source_holds.deleting(name.key, self._d.transact)
-        if going is not None:
-            source_holds.finish_delete(going, self._d.transact, self._d.scopes)
-        return _EMPTY
-
-    def _held(self, reply: bytes) -> bytes:
-        """Answer an image once its blobs are held, or as it is while nobody answers."""
-        image = managed_image_pb2.ManagedImage.FromString(reply)
-        if image.provisioning_state != _CREATING:
-            return reply
-        try:
-            held = source_holds.hold_now(
-                image.name, image.uid, transact=self._d.transact, holds=self._d.holds
-            )
-        except (Unavailable, DeadlineExceeded):
-            return reply
-        return reply if held is None else convert.encode(held).SerializeToString()
-
-
-def _nothing(_: object) -> bytes:
-    return _EMPTY
+        return self._sources.delete(request, call)
 
 
 def _command(
@@ -151,10 +99,3 @@ def _command(
         else None,
         tags=dict(sent.tags),
     )
-
-
-def _response(rows: Any, token: str) -> pb.ListManagedImagesResponse:
-    response = pb.ListManagedImagesResponse(next_page_token=token)
-    for row in rows:
-        response.managed_images.add().ParseFromString(row.body)
-    return response

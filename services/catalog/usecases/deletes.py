@@ -46,7 +46,22 @@ class Deletable:
 
 def _group_children(tx: Tx, key: str) -> Sequence[str]:
     limit = checks.MOST_CHILDREN
-    return [*tx.galleries.names_below(key, limit), *tx.managed_images.names_below(key, limit)]
+    children: list[str] = []
+    for rows in _rows_of_groups(tx):
+        children += rows.names_below(key, limit)
+    return children
+
+
+def _rows_of_groups(tx: Tx) -> Sequence[Resources[Any]]:
+    return (
+        tx.galleries,
+        tx.managed_images,
+        tx.virtual_machines,
+        tx.disks,
+        tx.snapshots,
+        tx.storage_accounts,
+        tx.encryption_sets,
+    )
 
 
 GROUP: Final = Deletable("group", names.RESOURCE_GROUP_TYPE, lambda tx: tx.groups, _group_children)

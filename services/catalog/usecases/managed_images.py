@@ -18,14 +18,11 @@ from services.catalog.domain.hardware import (
 )
 from services.catalog.domain.managed_image import ManagedImage
 from services.catalog.domain.region import Region
-from services.catalog.domain.resource import ProvisioningState
 from services.catalog.ports.calls import Context, Regions, Subscriptions
 from services.catalog.ports.sources import Inspection, Sources
 from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks, source_holds
-from services.catalog.usecases.deletes import Delete
-from services.catalog.usecases.updates import check_etag
-from services.kernel.errors import FailedPrecondition, NotFound, PreconditionViolation, ResourceInfo
+from services.kernel.errors import NotFound, ResourceInfo
 from services.kernel.ids import new_uid
 from services.kernel.names import Name
 from services.kernel.violations import Violations
@@ -124,7 +121,6 @@ def create(
             create_time=now,
             update_time=now,
             policy_revision=context.access.revision,
-            state=ProvisioningState.CREATING,
             os_type=command.os_type,
             os_state=command.os_state,
             disks=disks,
@@ -141,38 +137,7 @@ def create(
         existing = tx.managed_images.get(image.key)
         if existing is not None:
             raise checks.taken(names.MANAGED_IMAGE_TYPE, image.location, existing)
-        tx.managed_images.insert(image)
-        tx.outbox.add(image.uid, source_holds.HOLD_BLOB, source_holds.message_of(image))
-        return image
-
-    return mutation.commit(work)
-
-
-def delete(command: Delete, context: Context, mutation: Mutation[bool]) -> bytes:
-    """Begin to delete an image: `source_holds.finish_delete` ends it.
-
-    The result of the transaction is whether it was not under way already.
-
-    Raises:
-        InvalidArgument: the request is wrong.
-        NotFound: there is no such image.
-        FailedPrecondition: SOURCE_IN_USE.
-        Aborted: ETAG_MISMATCH.
-    """
-    context.violations.raise_if_any()
-
-    def work(tx: Tx) -> bool:
-        image = tx.managed_images.get(command.name.key, lock=True)
-        if image is None:
-            raise NotFound.of(names.MANAGED_IMAGE_TYPE, command.name.text)
-        check_etag(command.etag, image)
-        if image.deleting:
-            return False
-        _refuse_used(image, tx.uses.users(image.key, checks.MOST_CHILDREN))
-        tx.managed_images.update(replace(image, state=ProvisioningState.DELETING))
-        message = source_holds.message_of(image)
-        tx.outbox.add(image.uid, source_holds.DELETE_MANAGED_IMAGE, message)
-        return True
+        return source_holds.add(tx, image)
 
     return mutation.commit(work)
 
@@ -287,18 +252,4 @@ def _source_missing(missing: Sequence[str], violations: Violations) -> NotFound:
         reason=reasons.SOURCE_NOT_FOUND,
         metadata={"resource": ",".join(missing)},
         resource=ResourceInfo(names.BLOB_TYPE, missing[0]),
-    )
-
-
-def _refuse_used(image: ManagedImage, users: Sequence[str]) -> None:
-    if not users:
-        return
-    raise FailedPrecondition(
-        f"{image.name} is a source of what is not finished: {', '.join(users)}",
-        reason=reasons.SOURCE_IN_USE,
-        metadata={"resource": image.name, "users": ",".join(users)},
-        precondition=[
-            PreconditionViolation(reasons.SOURCE_IN_USE, one, f"{one} is made from it")
-            for one in users
-        ],
     )

@@ -7,45 +7,71 @@ itself, so that it can answer what came of them. Every step may be taken twice.
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
-from services.catalog.domain.disk_source import ByteSource, SourceKind
+from services.catalog.domain.disk_source import ByteSource, SourceDisk, SourceKind
+from services.catalog.domain.disks import DiskLike
 from services.catalog.domain.managed_image import ManagedImage
-from services.catalog.domain.resource import ProvisioningState
+from services.catalog.domain.resource import ProvisioningState, Resource
 from services.catalog.ports.policy import Scopes
 from services.catalog.ports.sources import BlobHolds
 from services.catalog.ports.transaction import Transact, Tx
+from services.catalog.usecases.source_types import type_of
 from services.kernel.names import key
+
+R = TypeVar("R", bound=Resource)
 
 HOLD_BLOB: Final = "hold_blob"
 RELEASE_BLOB: Final = "release_blob"
+DELETE_SOURCE: Final = "delete_source"
 DELETE_MANAGED_IMAGE: Final = "delete_managed_image"
+"""What the first release called DELETE_SOURCE: such messages may wait to be sent."""
 
 
-def message_of(image: ManagedImage) -> Mapping[str, Any]:
-    """Answer what the outbox says of an image: its name and uid, and its blobs."""
-    return {
-        "name": image.name,
-        "uid": image.uid,
-        "blobs": [{"name": one.source.name, "uid": one.source.uid} for one in image.disks],
-    }
+def held_blobs(source: Resource) -> tuple[ByteSource, ...]:
+    """Answer the blobs that a source is made of."""
+    disks: tuple[SourceDisk, ...] = ()
+    if isinstance(source, ManagedImage):
+        disks = source.disks
+    elif isinstance(source, DiskLike):
+        disks = (source.image,)
+    return tuple(one.source for one in disks if one.source.kind is SourceKind.BLOB)
 
 
-def hold(message: Mapping[str, Any], transact: Transact, holds: BlobHolds) -> ManagedImage | None:
-    """Hold the blobs of an image that is CREATING, and end its creation.
+def message_of(source: Resource) -> Mapping[str, Any]:
+    """Answer what the outbox says of a source: its name and uid, and its blobs."""
+    blobs = [{"name": one.name, "uid": one.uid} for one in held_blobs(source)]
+    return {"name": source.name, "uid": source.uid, "blobs": blobs}
 
-    Answers the image as it is then, None where it is gone.
+
+def add(tx: Tx, source: R) -> R:
+    """Add a source; it is CREATING until its blobs are held, where it has any.
+
+    Raises:
+        AlreadyExists: the name was taken at the same moment.
+    """
+    if held_blobs(source):
+        source = replace(source, state=ProvisioningState.CREATING)
+        tx.outbox.add(source.uid, HOLD_BLOB, message_of(source))
+    type_of(source.name).rows(tx).insert(source)
+    return source
+
+
+def hold(message: Mapping[str, Any], transact: Transact, holds: BlobHolds) -> Resource | None:
+    """Hold the blobs of a source that is CREATING, and end its creation.
+
+    Answers the source as it is then, None where it is gone.
 
     Raises:
         Unavailable: the replication service does not answer.
     """
     name, uid = message["name"], message["uid"]
-    image = transact(lambda tx: _same(tx, name, uid))
-    if image is None or image.state is not ProvisioningState.CREATING:
-        return image
+    source = transact(lambda tx: _same(tx, name, uid))
+    if source is None or source.state is not ProvisioningState.CREATING:
+        return source
     held = all(holds.hold(blob, uid, name) for blob in _blobs(message))
 
-    def end(tx: Tx) -> ManagedImage | None:
+    def end(tx: Tx) -> Resource | None:
         found = _same(tx, name, uid, lock=True)
         if found is None or found.deleting:
             # Deleted meanwhile: this hold may have been recorded after the release.
@@ -55,20 +81,20 @@ def hold(message: Mapping[str, Any], transact: Transact, holds: BlobHolds) -> Ma
             return found
         state = ProvisioningState.SUCCEEDED if held else ProvisioningState.FAILED
         ended = replace(found, state=state)
-        tx.managed_images.update(ended)
+        type_of(name).rows(tx).update(ended)
         return ended
 
     return transact(end)
 
 
-def hold_now(name: str, uid: str, *, transact: Transact, holds: BlobHolds) -> ManagedImage | None:
-    """Take the step that the outbox holds for an image; see `hold`."""
-    image = transact(lambda tx: _same(tx, name, uid))
-    return None if image is None else hold(message_of(image), transact, holds)
+def hold_now(name: str, uid: str, *, transact: Transact, holds: BlobHolds) -> Resource | None:
+    """Take the step that the outbox holds for a source; see `hold`."""
+    source = transact(lambda tx: _same(tx, name, uid))
+    return None if source is None else hold(message_of(source), transact, holds)
 
 
 def finish_delete(message: Mapping[str, Any], transact: Transact, scopes: Scopes) -> None:
-    """Remove an image that is DELETING once its scope is tombstoned.
+    """Remove a source that is DELETING once its scope is tombstoned.
 
     Raises:
         Unavailable: the authz service does not answer.
@@ -79,14 +105,16 @@ def finish_delete(message: Mapping[str, Any], transact: Transact, scopes: Scopes
     def remove(tx: Tx) -> None:
         if _same(tx, name, uid, lock=True) is None:
             return
-        tx.managed_images.delete(key(name))
-        tx.outbox.add(uid, RELEASE_BLOB, message)
+        type_of(name).rows(tx).delete(key(name))
+        tx.uses.remove(key(name))
+        if message["blobs"]:
+            tx.outbox.add(uid, RELEASE_BLOB, message)
 
     transact(remove)
 
 
 def release(message: Mapping[str, Any], holds: BlobHolds) -> None:
-    """Let go of the blobs of an image that is gone.
+    """Let go of the blobs of a source that is gone.
 
     Raises:
         Unavailable: the replication service does not answer.
@@ -95,14 +123,19 @@ def release(message: Mapping[str, Any], holds: BlobHolds) -> None:
         holds.release(blob, message["uid"])
 
 
-def deleting(name_key: str, transact: Transact) -> Mapping[str, Any] | None:
-    """Answer the message about an image that is DELETING, None where none is."""
-    image = transact(lambda tx: tx.managed_images.get(name_key))
-    return message_of(image) if image is not None and image.deleting else None
+def deleting(name: str, transact: Transact) -> Mapping[str, Any] | None:
+    """Answer the message about a source that is DELETING, None where none is."""
+    source = transact(lambda tx: _found(tx, name))
+    return message_of(source) if source is not None and source.deleting else None
 
 
-def _same(tx: Tx, name: str, uid: str, *, lock: bool = False) -> ManagedImage | None:
-    found = tx.managed_images.get(key(name), lock=lock)
+def _found(tx: Tx, name: str, *, lock: bool = False) -> Resource | None:
+    found: Resource | None = type_of(name).rows(tx).get(key(name), lock=lock)
+    return found
+
+
+def _same(tx: Tx, name: str, uid: str, *, lock: bool = False) -> Resource | None:
+    found = _found(tx, name, lock=lock)
     return found if found is not None and found.uid == uid else None
 
 

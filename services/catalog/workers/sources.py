@@ -13,12 +13,12 @@ from services.kernel.db.outbox import Handler, OutboxMessage
 
 def handlers(transact: Transact, *, holds: BlobHolds, scopes: Scopes) -> Mapping[str, Handler]:
     """Answer the handlers of the messages about sources, by their kinds."""
+    finish = _handler(lambda one: source_holds.finish_delete(one, transact, scopes))
     return {
         source_holds.HOLD_BLOB: _handler(lambda one: source_holds.hold(one, transact, holds)),
         source_holds.RELEASE_BLOB: _handler(lambda one: source_holds.release(one, holds)),
-        source_holds.DELETE_MANAGED_IMAGE: _handler(
-            lambda one: source_holds.finish_delete(one, transact, scopes)
-        ),
+        source_holds.DELETE_SOURCE: finish,
+        source_holds.DELETE_MANAGED_IMAGE: finish,
     }
 
 
