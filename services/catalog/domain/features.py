@@ -8,10 +8,13 @@ from services.catalog.domain import reasons
 from services.catalog.domain.definition import Feature
 from services.catalog.domain.gallery import SharingMode
 from services.catalog.domain.hardware import HyperVGeneration
-from services.kernel.names import fold
+from services.catalog.domain.version import Number
+from services.kernel.names import fold, parse_version
 from services.kernel.violations import Violations
 
 SECURITY_TYPE: Final = "SecurityType"
+ACCELERATED_NETWORKING: Final = "IsAcceleratedNetworkSupported"
+DISK_CONTROLLERS: Final = "DiskControllerTypes"
 _BOOLEAN: Final = ("True", "False")
 KNOWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
@@ -23,9 +26,9 @@ KNOWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
             "ConfidentialVM",
             "TrustedLaunchAndConfidentialVmSupported",
         ),
-        "IsAcceleratedNetworkSupported": _BOOLEAN,
+        ACCELERATED_NETWORKING: _BOOLEAN,
         "IsHibernateSupported": _BOOLEAN,
-        "DiskControllerTypes": ("SCSI", "SCSI, NVMe"),
+        DISK_CONTROLLERS: ("SCSI", "SCSI, NVMe"),
     }
 )
 # Cannot be shared beyond those who hold roles (gallery-semantics 3.7).
@@ -36,7 +39,7 @@ CONFIDENTIAL: Final = frozenset(
 
 _NAMES: Final = {fold(name): name for name in KNOWN} | {
     # The documentation of the original writes it in the singular, every client the plural.
-    "diskcontrollertype": "DiskControllerTypes"
+    "diskcontrollertype": DISK_CONTROLLERS
 }
 
 
@@ -68,9 +71,23 @@ def canonical(
     return tuple(found.values())
 
 
+def in_force(features: Sequence[Feature], number: Number) -> tuple[Feature, ...]:
+    """Answer the features that a version of this number has: some begin with a later one."""
+    return tuple(
+        one
+        for one in features
+        if not one.starts_at_version or parse_version(one.starts_at_version) <= number
+    )
+
+
+def value_of(features: Sequence[Feature], name: str) -> str:
+    """Answer the value of a feature, empty where it is not given."""
+    return next((one.value for one in features if one.name == name), "")
+
+
 def security_type(features: Sequence[Feature]) -> str:
     """Answer the security type, `Standard` where none is given."""
-    return next((one.value for one in features if one.name == SECURITY_TYPE), "Standard")
+    return value_of(features, SECURITY_TYPE) or "Standard"
 
 
 def check_sharing(
