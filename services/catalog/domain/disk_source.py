@@ -46,6 +46,8 @@ class SourceDisk:
     """One disk of a source: `disk` is `os` or a LUN, `size_bytes` as the guest sees it.
 
     `root_digest` is in lower-case hexadecimal, empty where the bytes are not hashed yet.
+    `origin` is the disk, snapshot or storage account that the source was named by; empty where
+    it was named itself.
     """
 
     disk: str
@@ -54,3 +56,10 @@ class SourceDisk:
     format: DiskFormat = DiskFormat.RAW
     root_digest: str = ""
     host_caching: HostCaching = HostCaching.NONE
+    origin: str = ""
+
+    @property
+    def named(self) -> str:
+        """What a caller names the source by: a resource, and the path of a file in it."""
+        name = self.origin or self.source.name
+        return f"{name}/{self.source.path}" if self.source.path else name
