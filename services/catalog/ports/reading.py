@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from services.catalog.domain.version import VersionState
 from services.catalog.ports.views import Views
 from services.kernel.filter import Comparison, Order
 from services.kernel.names import Name
+
+T_co = TypeVar("T_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +75,16 @@ class Resolved:
     state: VersionState
     consumption_end_time: datetime | None
     policy_revision: int
+
+
+class Lookup(Protocol[T_co]):
+    """Finds a version that can be used in a region, and answers what it knows of it."""
+
+    def latest(self, definition_key: str, location: str) -> T_co | None:
+        """Answer the highest version that `latest` may mean in a region."""
+
+    def usable(self, key: str, location: str) -> T_co | None:
+        """Answer a version where it can be used in a region."""
 
 
 class VersionReader(Reader, Protocol):

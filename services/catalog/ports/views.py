@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from services.catalog.domain.definition import Definition
 from services.catalog.domain.gallery import Gallery
+from services.catalog.domain.region_status import RegionStatus
 from services.catalog.domain.version import Number, Version
 from services.kernel.filter import Order
 
@@ -24,9 +25,9 @@ class ViewQuery:
 
     `galleries` are their uids, `across` whether rows are ordered by gallery too; `location` is
     empty for every region, `image` the key of an id or empty for every image, `number` that of
-    one version, `selectable` whether only what `latest` may mean is looked for. `order` names
-    fields of the view; `after` is the position of the last row of the page before. Positions
-    hold nothing private.
+    one version, `selectable` whether only what `latest` may mean is looked for; `with_status` asks
+    for the status of the region too. `order` names fields of the view; `after` is the position of
+    the last row of the page before. Positions hold nothing private.
     """
 
     id: ViewId
@@ -38,6 +39,7 @@ class ViewQuery:
     across: bool = False
     selectable: bool = False
     with_deleted: bool = False
+    with_status: bool = False
     order: Sequence[Order] = ()
     after: tuple[Any, ...] | None = None
 
@@ -55,7 +57,7 @@ class DefinitionView:
 
 @dataclass(frozen=True, slots=True)
 class VersionView:
-    """A version that can be used in a region, and what it is in."""
+    """A version that can be used in a region, and what it is in; `status` where it is asked for."""
 
     gallery: Gallery
     definition: Definition
@@ -63,6 +65,7 @@ class VersionView:
     location: str
     policy_revision: int
     position: tuple[Any, ...]
+    status: RegionStatus | None = None
 
 
 class Views(Protocol):

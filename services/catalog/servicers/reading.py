@@ -54,7 +54,7 @@ def get(
     stored = reader.get(name.key, view)
     if stored is None:
         raise NotFound.of(resource_type, name.text)
-    judge_anew(dependencies, call, stored, name.text)
+    judge_anew(dependencies, call, stored.policy_revision, name.text)
     return stored.body
 
 
@@ -120,7 +120,7 @@ def page(
     else:
         shown, more = _fitting(rows, size)
         for row in shown[:1]:
-            judge_anew(dependencies, call, row, parent.text)
+            judge_anew(dependencies, call, row.policy_revision, parent.text)
     token = ""
     if more is not None:
         token = dependencies.page_tokens.encode(more.position, binding)
@@ -153,16 +153,23 @@ def _visible(
     return shown, rows[-1] if len(rows) == full else None
 
 
-def judge_anew(dependencies: Dependencies, call: Call, stored: Stored, scope: str) -> None:
+def judge_anew(
+    dependencies: Dependencies,
+    call: Call,
+    policy_revision: int,
+    scope: str,
+    *,
+    action: str = "",
+) -> None:
     """Judge a row that was written under a newer policy than the call's by that policy.
+
+    `action` is that of the method where it is empty.
 
     Otherwise what was published after an access was taken away could still be read by it
     (authorization.md 3, rule 1).
     """
     access: Any = call.access
-    if stored.policy_revision <= access.revision:
+    if policy_revision <= access.revision:
         return
-    newer = dependencies.control.at_least(
-        access, call.caller, stored.policy_revision, call.deadline
-    )
-    newer.require(call.policy.action, scope)
+    newer = dependencies.control.at_least(access, call.caller, policy_revision, call.deadline)
+    newer.require(action or call.policy.action, scope)

@@ -188,6 +188,10 @@ class ImageVersionServicer:
         if "location" in image.ids:
             return _resolution(resolve_view(command, context, dependencies=self._d, call=call))
         found = resolve.resolve(command, context, readers=self._d.readers, regions=self._d.regions)
+        version = found.version
+        reading.judge_anew(
+            self._d, call, version.policy_revision, version.name, action=resolve.READ_ACTION
+        )
         return _resolution(found)
 
     def _change_targets(

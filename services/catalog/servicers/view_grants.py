@@ -1,11 +1,12 @@
 """Which galleries a consumer's subscription sees, by the policy at the moment of the call."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 from services.catalog.convert.views import ViewType
 from services.catalog.domain import names
 from services.catalog.servicers.dependencies import Dependencies
+from services.catalog.servicers.reading import judge_anew
 from services.kernel.errors import InvalidArgument, NotFound, PermissionDenied, Unavailable
 from services.kernel.names import WILDCARD, Name
 from services.kernel.rpc.call import Call
@@ -95,14 +96,8 @@ class ViewGrants:
         return NotFound.of(f"{_TYPES[self.view]}{('', 'Image', 'ImageVersion')[below]}", name.text)
 
     def judge_anew(self, call: Call, policy_revision: int, scope: str, *, action: str = "") -> None:
-        """Judge what was published under a newer policy than the call's by that policy.
-
-        `action` is that of the method where it is empty.
-        """
-        access: Any = call.access
-        if policy_revision > access.revision:
-            newer = self._d.control.at_least(access, call.caller, policy_revision, call.deadline)
-            newer.require(action or call.policy.action, scope)
+        """Judge what was published under a newer policy than the call's by that policy."""
+        judge_anew(self._d, call, policy_revision, scope, action=action)
 
     def _index(self, call: Call, *, decided: bool) -> PolicyIndex:
         """Answer the policy that the call is decided by.

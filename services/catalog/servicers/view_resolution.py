@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from services.catalog.convert.views import ViewType, version_name
 from services.catalog.domain import names, reasons
+from services.catalog.domain.definition import Identifier
 from services.catalog.domain.region import location_key
 from services.catalog.ports.calls import Context
 from services.catalog.ports.reading import Resolved
@@ -31,20 +32,13 @@ def resolve_view(
         NotFound: RESOURCE_NOT_FOUND, IMAGE_IDENTIFIER_NOT_FOUND, NO_LATEST, NOT_IN_REGION or
             VERSION_DELETED.
     """
-    image = command.image
-    if "version" in image.ids and fold(image.id) == resolve.LATEST:
-        image = image.parent()
-    view = ViewType.SHARED if "shared_gallery" in image.ids else ViewType.COMMUNITY
-    action = f"Microsoft.Compute/locations/{view.value}/images/versions/read"
-    context.access.require(action, image.text)
+    image = resolve.meant(command.image)
+    view = view_of(image)
+    context.access.require(resolve.read_action(image), image.text)
     resolve.check_identifier(command, of_gallery="image" not in image.ids, context=context)
-    violations = context.violations
-    if command.location and location_key(command.location) != location_key(image.ids["location"]):
-        violations.add("location", "must be the region of the view, or empty")
-    violations.raise_if_any()
-    grants = ViewGrants(dependencies, view)
-    found = _Resolver(dependencies, grants, call).found(image, command)
-    grants.judge_anew(call, found.policy_revision, image.text, action=action)
+    check_location(command.location, image, context)
+    context.violations.raise_if_any()
+    found = find_view(image, dependencies, call, identifier=command.identifier)
     version = found.version
     resolved = Resolved(
         name=version_name(view, found, names.subscription_of(image.text)),
@@ -57,31 +51,66 @@ def resolve_view(
     return resolve.Resolution(resolved, found.location)
 
 
+def view_of(image: Name) -> ViewType:
+    """Answer the kind of view that a name is in."""
+    return ViewType.SHARED if "shared_gallery" in image.ids else ViewType.COMMUNITY
+
+
+def check_location(location: str, image: Name, context: Context) -> None:
+    """Note a region that is not the view's."""
+    if location and location_key(location) != location_key(image.ids["location"]):
+        context.violations.add("location", "must be the region of the view, or empty")
+
+
+def find_view(
+    image: Name,
+    dependencies: Dependencies,
+    call: Call,
+    *,
+    identifier: Identifier | None = None,
+    with_status: bool = False,
+) -> VersionView:
+    """Answer the version that a view means, for a caller who may read versions there.
+
+    Raises:
+        PermissionDenied: not any more, at the policy under which the version was written.
+        NotFound: RESOURCE_NOT_FOUND, IMAGE_IDENTIFIER_NOT_FOUND, NO_LATEST, NOT_IN_REGION or
+            VERSION_DELETED.
+    """
+    grants = ViewGrants(dependencies, view_of(image))
+    resolver = _Resolver(dependencies, grants, call, with_status=with_status)
+    found = resolver.found(image, identifier)
+    action = resolve.read_action(image)
+    grants.judge_anew(call, found.policy_revision, image.text, action=action)
+    return found
+
+
 class _Resolver:
     """Looks for one version in the galleries that a consumer sees."""
 
-    def __init__(self, dependencies: Dependencies, grants: ViewGrants, call: Call) -> None:
+    def __init__(
+        self, dependencies: Dependencies, grants: ViewGrants, call: Call, *, with_status: bool
+    ) -> None:
         self._readers = dependencies.readers
         self._grants = grants
         self._call = call
+        self._with_status = with_status
 
-    def found(self, image: Name, command: resolve.Resolve) -> VersionView:
+    def found(self, image: Name, identifier: Identifier | None) -> VersionView:
         """Answer the version that an image means, and where it is not there say why."""
         grant = self._grants.one(self._call, image)
         image_id = image.ids.get("image", "")
-        if command.identifier is not None:
-            private = self._readers.definitions.with_identifier(
-                grant.gallery, command.identifier.key
-            )
+        if identifier is not None:
+            private = self._readers.definitions.with_identifier(grant.gallery, identifier.key)
             image_id = "" if private is None else private.rpartition("/")[2]
             if not image_id:
                 raise NotFound(
                     f"{image.text} has no image of that publisher, offer and SKU",
                     reason=reasons.IMAGE_IDENTIFIER_NOT_FOUND,
                     metadata={
-                        "publisher": command.identifier.publisher,
-                        "offer": command.identifier.offer,
-                        "sku": command.identifier.sku,
+                        "publisher": identifier.publisher,
+                        "offer": identifier.offer,
+                        "sku": identifier.sku,
                     },
                 )
         number = image.ids.get("version")
@@ -94,6 +123,7 @@ class _Resolver:
             number=parse_version(number, field="image") if number else None,
             selectable=number is None,
             with_deleted=number is not None,
+            with_status=self._with_status,
             order=_HIGHEST,
         )
         rows = self._readers.views.versions(query)

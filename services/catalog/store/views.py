@@ -13,6 +13,7 @@ from sqlalchemy import (
     exists,
     func,
     literal,
+    null,
     select,
     true,
     type_coerce,
@@ -20,6 +21,7 @@ from sqlalchemy import (
 
 from services.catalog.domain.definition import Definition
 from services.catalog.domain.gallery import Gallery
+from services.catalog.domain.region_status import RegionStatus
 from services.catalog.domain.version import Version, VersionState
 from services.catalog.ports.views import DefinitionView, VersionView, ViewId, ViewQuery
 from services.catalog.store.documents import load
@@ -114,7 +116,7 @@ class ViewReader:
         )
         statement = (
             select(_g.uid, _g.document, _d.document, _v.document, _r.location, _v.policy_revision)
-            .add_columns(*columns)
+            .add_columns(_r.document if query.with_status else null(), *columns)
             .join_from(galleries, image_definitions, _d.parent_key == _g.key)
             .join(version_regions, _r.definition_key == _d.key)
             .join(image_versions, _v.uid == _r.version_uid)
@@ -135,7 +137,8 @@ class ViewReader:
                 load(Version, row[3]),
                 row[4],
                 row[5],
-                _position(row, 6),
+                _position(row, 7),
+                load(RegionStatus, row[6]) if query.with_status else None,
             )
             for row in self._rows(_paged(statement, query, columns, descending))
         ]

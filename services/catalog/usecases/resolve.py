@@ -2,19 +2,23 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from services.catalog.domain import names, reasons
 from services.catalog.domain.definition import Identifier
 from services.catalog.domain.region import Region
 from services.catalog.ports.calls import Context, Regions
-from services.catalog.ports.reading import Readers, Resolved
+from services.catalog.ports.reading import Lookup, Readers, Resolved
 from services.catalog.usecases import checks
 from services.catalog.usecases.version_delete import missing
 from services.kernel.errors import NotFound, ResourceInfo
-from services.kernel.names import Name, fold, key
+from services.kernel.names import Name, fold
+
+T = TypeVar("T")
 
 READ_ACTION: Final = "Microsoft.Compute/galleries/images/versions/read"
+SHARED_READ_ACTION: Final = "Microsoft.Compute/locations/sharedGalleries/images/versions/read"
+COMMUNITY_READ_ACTION: Final = "Microsoft.Compute/locations/communityGalleries/images/versions/read"
 LATEST: Final = "latest"
 
 
@@ -46,25 +50,42 @@ def resolve(
         NotFound: IMAGE_IDENTIFIER_NOT_FOUND, NO_LATEST, NOT_IN_REGION, VERSION_DELETED or
             RESOURCE_NOT_FOUND.
     """
-    image = command.image
-    by_number = names.VERSIONS.matches(image.text)
-    if by_number and fold(image.id) == LATEST:
-        image, by_number = image.parent(), False
+    image = meant(command.image)
     context.access.require(READ_ACTION, image.text)
-    violations = context.violations
     of_gallery = names.GALLERIES.matches(image.text)
     check_identifier(command, of_gallery=of_gallery, context=context)
-    region = checks.find_region(command.location, "location", regions, violations)
-    violations.raise_if_any()
+    region = known_region(command.location, context, regions)
+    if of_gallery and command.identifier is not None:
+        image = names.DEFINITIONS.parse(_identified(image, command.identifier, readers))
+        context.access.require(READ_ACTION, image.text)
+    return Resolution(find(image, region, readers.versions, readers), region.id)
+
+
+def read_action(image: Name) -> str:
+    """Answer the action that reading the versions of an image needs, by the kind of its name."""
+    if "shared_gallery" in image.ids:
+        return SHARED_READ_ACTION
+    return COMMUNITY_READ_ACTION if "community_gallery" in image.ids else READ_ACTION
+
+
+def meant(image: Name) -> Name:
+    """Answer the definition where the version `latest` of it is named, else the same name."""
+    if "version" in image.ids and fold(image.id) == LATEST:
+        return image.parent()
+    return image
+
+
+def known_region(location: str, context: Context, regions: Regions) -> Region:
+    """Answer the region of a request.
+
+    Raises:
+        InvalidArgument: everything that is wrong with the request.
+    """
+    region = checks.find_region(location, "location", regions, context.violations)
+    context.violations.raise_if_any()
     if region is None:
         raise AssertionError("a region that is not known is a violation")
-    if by_number:
-        return _by_number(image, region, readers)
-    definition = image.text
-    if of_gallery and command.identifier is not None:
-        definition = _identified(image, command.identifier, readers)
-        context.access.require(READ_ACTION, definition)
-    return _latest(definition, region, readers)
+    return region
 
 
 def check_identifier(command: Resolve, *, of_gallery: bool, context: Context) -> None:
@@ -78,6 +99,17 @@ def check_identifier(command: Resolve, *, of_gallery: bool, context: Context) ->
                 violations.add(f"identifier.{part}", "is required")
     elif command.identifier is not None:
         violations.add("identifier", "is only for a gallery: the image is named already")
+
+
+def find(image: Name, region: Region, lookup: Lookup[T], readers: Readers) -> T:
+    """Answer what `lookup` knows of the version that a definition or a version means.
+
+    Raises:
+        NotFound: NO_LATEST, NOT_IN_REGION, VERSION_DELETED or RESOURCE_NOT_FOUND.
+    """
+    if "version" in image.ids:
+        return _by_number(image, region, lookup, readers)
+    return _latest(image, region, lookup, readers)
 
 
 def _identified(gallery: Name, identifier: Identifier, readers: Readers) -> str:
@@ -97,29 +129,29 @@ def _identified(gallery: Name, identifier: Identifier, readers: Readers) -> str:
     )
 
 
-def _by_number(version: Name, region: Region, readers: Readers) -> Resolution:
-    found = readers.versions.usable(version.key, region.id)
+def _by_number(version: Name, region: Region, lookup: Lookup[T], readers: Readers) -> T:
+    found = lookup.usable(version.key, region.id)
     if found is not None:
-        return Resolution(found, region.id)
+        return found
     if not readers.versions.exists(version.key):
         raise missing(version.text, readers.versions.deleted(version.key))
     raise not_in_region(version.text, region.id, readers.versions.usable_locations(version.key))
 
 
-def _latest(definition: str, region: Region, readers: Readers) -> Resolution:
-    found = readers.versions.latest(key(definition), region.id)
+def _latest(definition: Name, region: Region, lookup: Lookup[T], readers: Readers) -> T:
+    found = lookup.latest(definition.key, region.id)
     if found is not None:
-        return Resolution(found, region.id)
-    elsewhere = readers.versions.latest_locations(key(definition))
+        return found
+    elsewhere = readers.versions.latest_locations(definition.key)
     if elsewhere:
-        raise not_in_region(definition, region.id, elsewhere)
-    if not readers.definitions.exists(key(definition)):
-        raise NotFound.of(names.DEFINITION_TYPE, definition)
+        raise not_in_region(definition.text, region.id, elsewhere)
+    if not readers.definitions.exists(definition.key):
+        raise NotFound.of(names.DEFINITION_TYPE, definition.text)
     raise NotFound(
-        f"{definition} has no version that latest may mean",
+        f"{definition.text} has no version that latest may mean",
         reason=reasons.NO_LATEST,
-        metadata={"resource": definition},
-        resource=ResourceInfo(names.DEFINITION_TYPE, definition),
+        metadata={"resource": definition.text},
+        resource=ResourceInfo(names.DEFINITION_TYPE, definition.text),
     )
 
 
