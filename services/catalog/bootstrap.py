@@ -8,12 +8,15 @@ from typing import Any, Final, TypeVar
 
 from stoa.catalog.v1 import (  # noqa: F401 - their services are served by name
     community_gallery_service_pb2,
+    disk_encryption_set_service_pb2,
+    disk_service_pb2,
     gallery_service_pb2,
     image_definition_service_pb2,
     image_version_service_pb2,
     managed_image_service_pb2,
     resource_group_service_pb2,
     shared_gallery_service_pb2,
+    snapshot_service_pb2,
 )
 
 from services.catalog.clients import authz, replication

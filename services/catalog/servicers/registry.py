@@ -7,10 +7,13 @@ from typing import Final
 from services.catalog.servicers.community_galleries import CommunityGalleryServicer
 from services.catalog.servicers.definitions import ImageDefinitionServicer
 from services.catalog.servicers.dependencies import Dependencies
+from services.catalog.servicers.disk_encryption_sets import DiskEncryptionSetServicer
+from services.catalog.servicers.disks import DiskServicer
 from services.catalog.servicers.galleries import GalleryServicer
 from services.catalog.servicers.managed_images import ManagedImageServicer
 from services.catalog.servicers.resource_groups import ResourceGroupServicer
 from services.catalog.servicers.shared_galleries import SharedGalleryServicer
+from services.catalog.servicers.snapshots import SnapshotServicer
 from services.catalog.servicers.versions import ImageVersionServicer
 from services.kernel.rpc.servicers import operations
 
@@ -32,6 +35,9 @@ FACTORIES: Final[Mapping[str, Callable[[Dependencies], object]]] = MappingProxyT
         "stoa.catalog.v1.ImageDefinitionService": ImageDefinitionServicer,
         "stoa.catalog.v1.ImageVersionService": ImageVersionServicer,
         "stoa.catalog.v1.ManagedImageService": ManagedImageServicer,
+        "stoa.catalog.v1.DiskService": DiskServicer,
+        "stoa.catalog.v1.SnapshotService": SnapshotServicer,
+        "stoa.catalog.v1.DiskEncryptionSetService": DiskEncryptionSetServicer,
         "stoa.catalog.v1.SharedGalleryService": SharedGalleryServicer,
         "stoa.catalog.v1.CommunityGalleryService": CommunityGalleryServicer,
     }

@@ -13,6 +13,7 @@ from services.catalog.servicers.dependencies import Dependencies
 from services.catalog.servicers.resource_groups import COMMON_FIELDS, COMMON_ORDERS
 from services.catalog.usecases import source_delete, source_holds
 from services.catalog.usecases.deletes import Delete
+from services.catalog.usecases.source_create import World
 from services.catalog.usecases.source_types import SourceType
 from services.kernel.errors import DeadlineExceeded, Unavailable
 from services.kernel.filter import Kind
@@ -31,7 +32,7 @@ _EMPTY: Final = b""
 
 
 class Sources:
-    """The sources of one kind in a resource group."""
+    """The sources of one kind; `world` is what their creations ask."""
 
     def __init__(
         self,
@@ -47,6 +48,12 @@ class Sources:
         self._d: Final = dependencies
         self._kind: Final = kind
         self._reader: Final = reader
+        self.world: Final = World(
+            dependencies.subscriptions,
+            dependencies.regions,
+            dependencies.sources,
+            dependencies.transact,
+        )
 
         def fill(rows: Any, token: str) -> Any:
             page = response(next_page_token=token)

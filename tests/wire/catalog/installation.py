@@ -15,6 +15,8 @@ from google.protobuf.duration_pb2 import Duration
 from google.rpc import error_details_pb2, status_pb2
 from stoa.catalog.v1 import (
     community_gallery_service_pb2_grpc,
+    disk_encryption_set_service_pb2_grpc,
+    disk_service_pb2_grpc,
     gallery_pb2,
     gallery_service_pb2,
     gallery_service_pb2_grpc,
@@ -29,6 +31,7 @@ from stoa.catalog.v1 import (
     resource_group_service_pb2,
     resource_group_service_pb2_grpc,
     shared_gallery_service_pb2_grpc,
+    snapshot_service_pb2_grpc,
     storage_profile_pb2,
 )
 from stoa.type.v1 import os_type_pb2
@@ -60,6 +63,11 @@ class Stubs:
         self.definitions = image_definition_service_pb2_grpc.ImageDefinitionServiceStub(channel)
         self.versions = image_version_service_pb2_grpc.ImageVersionServiceStub(channel)
         self.images = managed_image_service_pb2_grpc.ManagedImageServiceStub(channel)
+        self.disks = disk_service_pb2_grpc.DiskServiceStub(channel)
+        self.disk_encryption_sets = (
+            disk_encryption_set_service_pb2_grpc.DiskEncryptionSetServiceStub(channel)
+        )
+        self.snapshots = snapshot_service_pb2_grpc.SnapshotServiceStub(channel)
         self.shared = shared_gallery_service_pb2_grpc.SharedGalleryServiceStub(channel)
         self.community = community_gallery_service_pb2_grpc.CommunityGalleryServiceStub(channel)
         self.operations: Any = operations_pb2_grpc.OperationsStub(channel)

@@ -50,6 +50,7 @@ class Replication(
         self.grants: list[Grant] = []
         self.held: set[tuple[str, str]] = set()
         self.holds_nothing = False
+        self.silent = False
         self.refusal: tuple[grpc.StatusCode, str] | None = None
         self.asked_regions: list[str] = []
         self.arrived = threading.Condition()
@@ -140,6 +141,8 @@ class Replication(
     def InspectSource(
         self, request: Any, context: Any
     ) -> replication_plan_pb2.InspectSourceResponse:
+        if self.silent:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
         absent = replication_plan_pb2.InspectSourceResponse()
         return self.blobs.get(request.source.blob.blob, absent)
 
