@@ -17,6 +17,7 @@ from stoa.catalog.v1 import (  # noqa: F401 - their services are served by name
     resource_group_service_pb2,
     shared_gallery_service_pb2,
     snapshot_service_pb2,
+    storage_account_service_pb2,
 )
 
 from services.catalog.clients import authz, replication

@@ -14,6 +14,7 @@ from services.catalog.servicers.managed_images import ManagedImageServicer
 from services.catalog.servicers.resource_groups import ResourceGroupServicer
 from services.catalog.servicers.shared_galleries import SharedGalleryServicer
 from services.catalog.servicers.snapshots import SnapshotServicer
+from services.catalog.servicers.storage_accounts import StorageAccountServicer
 from services.catalog.servicers.versions import ImageVersionServicer
 from services.kernel.rpc.servicers import operations
 
@@ -37,6 +38,7 @@ FACTORIES: Final[Mapping[str, Callable[[Dependencies], object]]] = MappingProxyT
         "stoa.catalog.v1.ManagedImageService": ManagedImageServicer,
         "stoa.catalog.v1.DiskService": DiskServicer,
         "stoa.catalog.v1.SnapshotService": SnapshotServicer,
+        "stoa.catalog.v1.StorageAccountService": StorageAccountServicer,
         "stoa.catalog.v1.DiskEncryptionSetService": DiskEncryptionSetServicer,
         "stoa.catalog.v1.SharedGalleryService": SharedGalleryServicer,
         "stoa.catalog.v1.CommunityGalleryService": CommunityGalleryServicer,

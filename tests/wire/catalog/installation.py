@@ -32,6 +32,7 @@ from stoa.catalog.v1 import (
     resource_group_service_pb2_grpc,
     shared_gallery_service_pb2_grpc,
     snapshot_service_pb2_grpc,
+    storage_account_service_pb2_grpc,
     storage_profile_pb2,
 )
 from stoa.type.v1 import os_type_pb2
@@ -67,6 +68,7 @@ class Stubs:
         self.disk_encryption_sets = (
             disk_encryption_set_service_pb2_grpc.DiskEncryptionSetServiceStub(channel)
         )
+        self.storage_accounts = storage_account_service_pb2_grpc.StorageAccountServiceStub(channel)
         self.snapshots = snapshot_service_pb2_grpc.SnapshotServiceStub(channel)
         self.shared = shared_gallery_service_pb2_grpc.SharedGalleryServiceStub(channel)
         self.community = community_gallery_service_pb2_grpc.CommunityGalleryServiceStub(channel)

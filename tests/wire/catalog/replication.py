@@ -22,7 +22,7 @@ from stoa.replication.v1 import (
     replication_plan_pb2,
     replication_service_pb2_grpc,
 )
-from stoa.type.v1 import replication_progress_pb2
+from stoa.type.v1 import replication_progress_pb2, storage_pb2
 from stoa.type.v1 import replication_state_pb2 as states
 
 from cli.installation.layout import Layout
@@ -46,6 +46,9 @@ class Replication(
     def __init__(self, layout: Layout) -> None:
         self.regions: dict[str, region_pb2.Region] = {}
         self.blobs: dict[str, replication_plan_pb2.InspectSourceResponse] = {}
+        # The regions of the allowed stores, and the files in them.
+        self.stores: dict[str, str] = {"images": "eastus", "western": "westus"}
+        self.files: dict[tuple[str, str], replication_plan_pb2.InspectSourceResponse] = {}
         self.ensured: list[ensure_replicas_pb2.EnsureReplicasRequest] = []
         self.grants: list[Grant] = []
         self.held: set[tuple[str, str]] = set()
@@ -89,6 +92,18 @@ class Replication(
         }
         self.blobs[name] = replication_plan_pb2.InspectSourceResponse(
             exists=True, location=location, **(found | more)
+        )
+
+    def add_file(self, path: str, store: str = "images", **more: Any) -> None:
+        """Add a VHD of fixed size to an allowed store."""
+        found: dict[str, Any] = {
+            "size_bytes": GIB,
+            "file_bytes": GIB + 512,
+            "format": storage_pb2.DISK_FORMAT_VHD_FIXED,
+            "etag": f"etag-{len(self.files)}",
+        }
+        self.files[store, path] = replication_plan_pb2.InspectSourceResponse(
+            exists=True, location=self.stores[store], **(found | more)
         )
 
     def await_ensured(self, uid: str, generation: int) -> ensure_replicas_pb2.EnsureReplicasRequest:
@@ -144,6 +159,12 @@ class Replication(
         if self.silent:
             context.abort(grpc.StatusCode.UNAVAILABLE, "not now")
         absent = replication_plan_pb2.InspectSourceResponse()
+        if request.source.WhichOneof("source") == "store_file":
+            file = request.source.store_file
+            if file.path:
+                return self.files.get((file.store, file.path), absent)
+            found = self.stores.get(file.store, "")
+            return replication_plan_pb2.InspectSourceResponse(exists=bool(found), location=found)
         return self.blobs.get(request.source.blob.blob, absent)
 
     def EnsureReplicas(

@@ -12,6 +12,8 @@ from stoa.catalog.v1 import (
     provisioning_state_pb2,
     snapshot_pb2,
     snapshot_service_pb2,
+    storage_account_pb2,
+    storage_account_service_pb2,
 )
 
 from tests.wire.catalog.installation import Stubs, World
@@ -90,4 +92,12 @@ ENCRYPTION_SET = Source(
     disk_encryption_set_service_pb2,
     lambda world, group: {"key_uri": "https://vault.example.org/keys/k/1"},
 )
-ALL = (DISK, SNAPSHOT, ENCRYPTION_SET)
+STORAGE_ACCOUNT = Source(
+    "storage_account",
+    "StorageAccount",
+    "storage_accounts",
+    storage_account_pb2.StorageAccount,
+    storage_account_service_pb2,
+    lambda world, group: {"store": "images"},
+)
+ALL = (DISK, SNAPSHOT, ENCRYPTION_SET, STORAGE_ACCOUNT)

@@ -67,6 +67,8 @@ def test_a_name_that_is_taken_says_where(world: World, kind: Source) -> None:
     kind.of(elsewhere).ClearField("location")
     if hasattr(made, "blob"):
         kind.of(elsewhere).blob = world.blob(request.parent, "westus")
+    if hasattr(made, "store"):
+        kind.of(elsewhere).store = "western"
     kind.of(elsewhere).location = "westus"
     setattr(elsewhere, f"{kind.singular}_id", getattr(request, f"{kind.singular}_id"))
     with refused(grpc.StatusCode.ALREADY_EXISTS, "LOCATION_CONFLICT") as refusal:
