@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from services.catalog.domain.version import VersionState
+from services.catalog.ports.deployment import Deployments
 from services.catalog.ports.views import Views
 from services.kernel.filter import Comparison, Order
 from services.kernel.names import Name
@@ -119,6 +120,10 @@ class Readers(Protocol):
     @property
     def views(self) -> Views:
         """What others have opened."""
+
+    @property
+    def deployments(self) -> Deployments:
+        """What machines are made from."""
 
     @property
     def groups(self) -> Reader:

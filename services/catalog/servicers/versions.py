@@ -3,7 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from stoa.catalog.v1 import image_resolution_pb2
+from stoa.catalog.v1 import deployment_check_pb2, image_resolution_pb2
 from stoa.catalog.v1 import image_version_pb2 as pb
 from stoa.catalog.v1 import image_version_requests_pb2 as requests_pb
 from stoa.catalog.v1 import target_region_requests_pb2 as regions_pb
@@ -18,6 +18,7 @@ from services.catalog.domain.progress import AggregatedState
 from services.catalog.domain.version import ReplicationMode, VersionState
 from services.catalog.servicers import mutations, reading
 from services.catalog.servicers.dependencies import Dependencies
+from services.catalog.servicers.deployment import DeploymentChecks
 from services.catalog.servicers.resource_groups import COMMON_FIELDS, COMMON_ORDERS
 from services.catalog.servicers.updates import update_of
 from services.catalog.servicers.view_resolution import resolve_view
@@ -65,6 +66,7 @@ class ImageVersionServicer:
 
     def __init__(self, dependencies: Dependencies) -> None:
         self._d: Final = dependencies
+        self._deployments: Final = DeploymentChecks(dependencies)
         self._limits: Final = version_create.SizeLimits(
             dependencies.limits.full_disk_bytes, dependencies.limits.shallow_disk_bytes
         )
@@ -193,6 +195,11 @@ class ImageVersionServicer:
             self._d, call, version.policy_revision, version.name, action=resolve.READ_ACTION
         )
         return _resolution(found)
+
+    def CheckDeployment(
+        self, request: deployment_check_pb2.CheckDeploymentRequest, call: Call
+    ) -> deployment_check_pb2.CheckDeploymentResponse:
+        return self._deployments.check(request, call)
 
     def _change_targets(
         self, request: Any, call: Call, change: version_targets.Change, verb: str

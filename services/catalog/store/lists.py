@@ -12,6 +12,7 @@ from services.catalog.domain.region import location_key
 from services.catalog.domain.version import VersionState
 from services.catalog.ports.reading import Resolved
 from services.catalog.store import tables
+from services.catalog.store.deployment import DeploymentReader
 from services.catalog.store.readers import ListSpec, TableReader
 from services.catalog.store.tables import (
     deleted_versions,
@@ -298,6 +299,7 @@ class StoreReaders:
     storage_accounts: TableReader
     encryption_sets: TableReader
     views: ViewReader
+    deployments: DeploymentReader
 
     @staticmethod
     def of(db: Database) -> "StoreReaders":
@@ -314,4 +316,5 @@ class StoreReaders:
             TableReader(db, STORAGE_ACCOUNTS),
             TableReader(db, ENCRYPTION_SETS),
             ViewReader(db),
+            DeploymentReader(db),
         )

@@ -76,9 +76,11 @@ class Replication(
         self.feed.close()
         self._server.stop(0).wait()
 
-    def add_region(self, region: str, display_name: str = "", slots: int = 2) -> None:
+    def add_region(self, region: str, display_name: str = "", slots: int = 2, **more: Any) -> None:
+        """Add a region, or tell another state of it."""
+        uid = self.regions[region].uid if region in self.regions else f"{len(self.regions):032x}"
         made = region_pb2.Region(
-            name=f"regions/{region}", uid=f"{len(self.regions):032x}", display_name=display_name
+            name=f"regions/{region}", uid=uid, display_name=display_name, **more
         )
         made.capacities.add(tier=region_pb2.SLOT_TIER_STANDARD, replica_count=slots)
         self.regions[region] = made
@@ -134,8 +136,8 @@ class Replication(
             replication="replications/r1",
             state=state,  # type: ignore[arg-type]
             usable=more.pop("usable", state == COMPLETED),
-            wanted_replica_count=1,
-            good_replica_count=int(state == COMPLETED),
+            wanted_replica_count=more.pop("wanted", 1),
+            good_replica_count=more.pop("good", int(state == COMPLETED)),
             progress=copy_state_pb2.CopyProgress(
                 bytes=replication_progress_pb2.ReplicationProgress(
                     total_bytes=100, copied_bytes=100
