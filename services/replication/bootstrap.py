@@ -41,11 +41,13 @@ from services.replication.clients.audit import SERVICE as AUDIT_SERVICE
 from services.replication.clients.audit import AuthzAudit
 from services.replication.clients.grants import GrantReader
 from services.replication.clients.rights import PolicyRights
+from services.replication.clients.source_files import SourceFiles
 from services.replication.clients.store_pool import StorePool
 from services.replication.config import SERVICE, Config
 from services.replication.content.progress import CopyOptions, VerifyPolicy
 from services.replication.convert.common import DOMAIN
 from services.replication.convert.operations import RetryResults
+from services.replication.domain.source_stores import parse_source_stores
 from services.replication.servicers.dependencies import Dependencies
 from services.replication.servicers.feed_tail import FeedSource, feed_codec
 from services.replication.servicers.registry import FACTORIES
@@ -171,6 +173,7 @@ class Parts:
     rows: SqlUnitOfWork
     clock: Clock
     stores: StorePool
+    files: SourceFiles
     blobs: BlobSourceTable
     policy: PolicyRuntime
     authz: ServiceChannel
@@ -187,7 +190,6 @@ def open_parts(config: Config, stack: ExitStack, telemetry: Telemetry) -> Parts:
         clock,
         root=config.store_root,
         margin_bytes=config.store_margin_bytes,
-        source_stores=config.source_stores,
     )
     stack.callback(stores.close)
     authz = open_channel(
@@ -203,6 +205,7 @@ def open_parts(config: Config, stack: ExitStack, telemetry: Telemetry) -> Parts:
         rows=SqlUnitOfWork(db),
         clock=clock,
         stores=stores,
+        files=SourceFiles(parse_source_stores(config.source_stores)),
         blobs=BlobSourceTable(db),
         policy=policy,
         authz=authz,
@@ -240,7 +243,7 @@ def build_engine(config: Config, parts: Parts, owner: str) -> Engine:
     origins = Origins(parts.rows, parts.blobs)
     claims = Claims(parts.rows, origins, parts.results, settings)
     tasks = Tasks(parts.rows, parts.results, settings)
-    copier = CopyReplica(tasks, origins, parts.stores, parts.rights)
+    copier = CopyReplica(tasks, origins, parts.stores, parts.rights, files=parts.files)
     return Engine(
         claims,
         tasks,
@@ -277,6 +280,7 @@ def _dependencies(config: Config, parts: Parts, stack: ExitStack) -> Dependencie
         clock=parts.clock,
         control=parts.policy.control,
         stores=parts.stores,
+        files=parts.files,
         blobs=parts.blobs,
         grants=GrantReader(config.grant_keys, parts.clock),
         rights=parts.rights,

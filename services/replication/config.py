@@ -8,6 +8,7 @@ from typing import Final
 
 from services.kernel.config import between, one_of, setting
 from services.policy.config import PolicyConfig
+from services.replication.domain.source_stores import source_stores_problem
 
 SERVICE: Final = "replication"
 _MIB: Final = 1 << 20
@@ -43,7 +44,10 @@ class Config(PolicyConfig):
     )
     source_stores: Mapping[str, str] = setting(
         MappingProxyType({}),
-        doc="Directories whose files may be sources, by the entry that names them.",
+        doc="Stores whose files may be sources, by the name that a storage account gives: "
+        '`NAME = "REGION URL"`, the id of the region that the files are in and a file:///, s3://, '
+        "gs:// or az:// URL. Credentials stand before the @ of a URL or in the environment.",
+        check=source_stores_problem,
     )
     copy_threads: int = setting(
         4, doc="How many replicas a workers process copies at once.", check=between(1, 256)

@@ -2,7 +2,6 @@
 
 import os
 import threading
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote, urlsplit
@@ -12,7 +11,6 @@ from services.replication.clients.throttle import ThrottledStore, TokenBucket
 from services.replication.content.errors import (
     DataError,
     ReplicaMismatch,
-    SourceUnavailable,
     StoreAccessDenied,
     StoreUnavailable,
     UnsupportedStore,
@@ -24,7 +22,6 @@ from services.replication.content.keys import (
     REPLICA_ID_KEY,
     VERSION_REFS,
 )
-from services.replication.content.source import FileSource, Source
 from services.replication.content.store import Store
 from services.replication.domain.region import Slot, SlotHealth, SlotProbe, StoreAddress
 from services.replication.stores.opening import initialise_store, open_store
@@ -34,7 +31,6 @@ class StorePool:
     """Fulfils `ports.outside.Stores`.
 
     `root` is the directory below which local stores must lie, None for anywhere.
-    `source_stores` are the directories whose files may be sources, by entry.
     """
 
     def __init__(
@@ -43,12 +39,10 @@ class StorePool:
         *,
         root: Path | None = None,
         margin_bytes: int = 0,
-        source_stores: Mapping[str, str] | None = None,
     ) -> None:
         self._clock: Final = clock
         self._root: Final = root
         self._margin: Final = margin_bytes
-        self._sources: Final = dict(source_stores or {})
         self._lock: Final = threading.Lock()
         self._open: Final[dict[tuple[str, str], Store]] = {}
         self._buckets: Final[dict[str, TokenBucket]] = {}
@@ -128,17 +122,6 @@ class StorePool:
         limited: Any = ThrottledStore(store, bucket)
         found: Store = limited
         return found
-
-    def open_file(self, entry: str, path: str) -> Source:
-        """Open a file of a directory that is allowed as a source."""
-        root = self._sources.get(entry)
-        if root is None:
-            raise SourceUnavailable(f"there is no source store {entry}")
-        base = os.path.realpath(root)
-        full = os.path.realpath(os.path.join(base, path))
-        if not full.startswith(f"{base}{os.sep}"):
-            raise SourceUnavailable(f"{path} leads out of the source store {entry}")
-        return FileSource(full)
 
     def close(self) -> None:
         """Let go of all stores."""

@@ -115,6 +115,22 @@ class SourceChanged(DataError):
     reason = "SOURCE_CHANGED"
 
 
+class SourceMissing(DataError):
+    """There is no such file, or nothing that could be a source has its name."""
+
+    reason = "SOURCE_NOT_FOUND"
+
+
+class SourceFormatInvalid(DataError):
+    """The bytes are not of the format that they are read as; `found` names what they look like."""
+
+    reason = "SOURCE_FORMAT_INVALID"
+
+    def __init__(self, detail: str, *, found: str = "") -> None:
+        super().__init__(detail)
+        self.found = found
+
+
 class OffsetMismatch(DataError):
     """An upload went on at another byte than the one expected; resume at `expected`."""
 

@@ -7,9 +7,10 @@ alone. A source is pinned at its first touch and checked again at its end.
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -20,7 +21,12 @@ from services.replication.content.digests import (
     SEGMENT_BYTES,
     leaf_count,
 )
-from services.replication.content.errors import SourceChanged, SourceUnavailable
+from services.replication.content.errors import (
+    DataError,
+    SourceChanged,
+    SourceMissing,
+    SourceUnavailable,
+)
 
 
 class Source(Protocol):
@@ -47,20 +53,37 @@ class Source(Protocol):
         """Let go of the source."""
 
 
-class FileSource:
-    """A raw image in a regular file or a block device."""
+# What opens a file that is to be read and no more; one that is no file must not block.
+OPEN_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK
+# What says that nothing which could be a source has the name; a link is never followed.
+_ABSENT: Final = frozenset(
+    {errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG, errno.ENXIO}
+)
 
-    def __init__(self, path: str) -> None:
-        """Open and pin `path`, whose last part must not be a symbolic link."""
+
+class FileSource:
+    """The bytes of a regular file or a block device."""
+
+    def __init__(self, path: str, *, opener: Callable[[], int] | None = None) -> None:
+        """Open and pin `path`, whose last part must not be a symbolic link.
+
+        `opener` returns a descriptor of what has the name now, where it is not to be found from
+        the working directory; `path` is then what it is called in errors.
+
+        Raises:
+            SourceMissing: nothing that could be read has the name.
+            SourceUnavailable: it cannot be opened.
+        """
         self._path: Final = path
+        self._opener: Final = opener or (lambda: os.open(path, OPEN_FLAGS))
         try:
-            self._fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)
+            self._fd = self._opener()
         except OSError as error:
-            raise SourceUnavailable(f"cannot open {path}: {error.strerror}") from error
+            raise _unopened(path, error) from error
         found = os.fstat(self._fd)
         if not (stat.S_ISREG(found.st_mode) or stat.S_ISBLK(found.st_mode)):
             os.close(self._fd)
-            raise SourceUnavailable(f"{path} is neither a regular file nor a block device")
+            raise SourceMissing(f"{path} is neither a regular file nor a block device")
         self._sparse = stat.S_ISREG(found.st_mode)
         self.size: Final = found.st_size if self._sparse else os.lseek(self._fd, 0, os.SEEK_END)
         self.pin: Final = self._state(found)
@@ -94,14 +117,20 @@ class FileSource:
             done += got
 
     def check(self) -> None:
-        """Compare what the path and the open file are now with what they were."""
+        """Compare what the path and the open file are now with what they were.
+
+        Raises:
+            SourceChanged: another state, or another file.
+            SourceMissing: no file has the name any more.
+        """
         try:
-            states = {
-                self._state(os.fstat(self._fd)),
-                self._state(os.stat(self._path, follow_symlinks=False)),
-            }
+            named = self._opener()
         except OSError as error:
-            raise SourceChanged(f"{self._path} is gone: {error.strerror}") from error
+            raise _unopened(self._path, error) from error
+        try:
+            states = {self._state(os.fstat(self._fd)), self._state(os.fstat(named))}
+        finally:
+            os.close(named)
         if states != {self.pin}:
             raise SourceChanged(f"{self._path} was changed while it was copied")
 
@@ -110,9 +139,17 @@ class FileSource:
         os.close(self._fd)
 
     def _state(self, found: os.stat_result) -> str:
-        parts = (found.st_dev, found.st_ino, self.size, found.st_mtime_ns, found.st_ctime_ns)
+        # Without the device, whose number may be another after a restart of the machine.
         size = found.st_size if self._sparse else self.size
-        return ":".join(str(part) for part in (*parts[:2], size, *parts[3:]))
+        parts = (found.st_ino, size, found.st_mtime_ns, found.st_ctime_ns)
+        state = ":".join(str(part) for part in parts)
+        return hashlib.blake2b(state.encode(), digest_size=16).hexdigest()
+
+
+def _unopened(path: str, error: OSError) -> DataError:
+    if error.errno in _ABSENT:
+        return SourceMissing(f"there is no {path}")
+    return SourceUnavailable(f"cannot open {path}: {error.strerror}")
 
 
 @dataclass(frozen=True, slots=True)

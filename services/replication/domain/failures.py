@@ -46,6 +46,10 @@ _MEANINGS: Final[Mapping[type[Exception], Meaning]] = {
     errors.ReplicaMismatch: Meaning("REPLICA_MISMATCH", Code.FAILED_PRECONDITION, Remedy.GIVE_UP),
     errors.UnsupportedStore: Meaning("STORE_UNSUPPORTED", Code.FAILED_PRECONDITION, Remedy.GIVE_UP),
     errors.SourceUnavailable: Meaning("SOURCE_UNAVAILABLE", Code.UNAVAILABLE, Remedy.TRY_AGAIN),
+    errors.SourceMissing: Meaning("SOURCE_NOT_FOUND", Code.NOT_FOUND, Remedy.GIVE_UP),
+    errors.SourceFormatInvalid: Meaning(
+        "SOURCE_FORMAT_INVALID", Code.FAILED_PRECONDITION, Remedy.GIVE_UP
+    ),
     errors.SourceChanged: Meaning("SOURCE_CHANGED", Code.FAILED_PRECONDITION, Remedy.GIVE_UP),
     errors.ObjectMissing: Meaning("DIGEST_MISMATCH", Code.DATA_LOSS, Remedy.TRY_AGAIN),
     errors.ObjectCorrupt: Meaning("DIGEST_MISMATCH", Code.DATA_LOSS, Remedy.TRY_AGAIN),

@@ -35,8 +35,23 @@ class Stores(Protocol):
     def limited(self, store: Store, location: str, bytes_per_second: int | None) -> Store:
         """Answer the store with the region's limit on what is written into it."""
 
-    def open_file(self, entry: str, path: str) -> Source:
-        """Open a file of a store that is allowed as a source. SourceUnavailable."""
+
+class SourceFiles(Protocol):
+    """The stores that the operator allowed as sources, by their entries."""
+
+    def location(self, entry: str) -> str | None:
+        """Answer the region of an allowed store, None where none has that entry."""
+
+    def check(self, entry: str) -> None:
+        """Raise SourceUnavailable unless an allowed store can be reached."""
+
+    def open(self, entry: str, path: str) -> Source:
+        """Open and pin a file of a store; its `pin` is the ETag.
+
+        Raises:
+            SourceMissing: there is no such file.
+            SourceUnavailable: it cannot be read now, or no such store is allowed.
+        """
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,7 @@ from services.replication.ports.outside import (
     GrantVerifier,
     OperationResults,
     Rights,
+    SourceFiles,
     Stores,
 )
 from services.replication.ports.rows import UnitOfWork
@@ -39,6 +40,7 @@ class Dependencies:
     clock: Clock
     control: PolicyAccessControl
     stores: Stores
+    files: SourceFiles
     blobs: BlobSources
     grants: GrantVerifier
     rights: Rights

@@ -107,7 +107,7 @@ class ReplicationServicer:
         self._actions: Final = ReplicationActions(
             parts.rows, parts.results, parts.rights, time_budget=budget
         )
-        self._inspection: Final = Inspection(parts.rows, parts.blobs, parts.stores)
+        self._inspection: Final = Inspection(parts.rows, parts.blobs, parts.stores, parts.files)
         self._pages: Final = Pages(parts.page_tokens)
 
     def GetReplication(
@@ -234,7 +234,7 @@ class ReplicationServicer:
             location=found.location,
             size_bytes=found.size_bytes,
             file_bytes=found.file_bytes,
-            format=FORMAT.Value(f"DISK_FORMAT_{found.format}"),
+            format=FORMAT.Value(f"DISK_FORMAT_{found.format or 'UNSPECIFIED'}"),
             etag=found.etag,
             uid=found.uid,
             root_digest=bytes.fromhex(found.root),

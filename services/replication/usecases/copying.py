@@ -17,14 +17,15 @@ from services.replication.content.replicate import Origin, replicate_disk
 from services.replication.content.segment_io import read_manifest
 from services.replication.content.slots import Slot
 from services.replication.content.store import Store
-from services.replication.domain.desired import DesiredDisk, SourceKind
+from services.replication.domain.desired import DesiredDisk
 from services.replication.domain.failures import CopyFailed, Remedy
 from services.replication.domain.records import ReplicaDisk, VersionDisk
-from services.replication.domain.states import CopyState, DiskFormat, Intent
-from services.replication.ports.outside import Rights, Stores
+from services.replication.domain.states import CopyState, Intent
+from services.replication.ports.outside import Rights, SourceFiles, Stores
 from services.replication.usecases.claims import Task
 from services.replication.usecases.metering import Carried, Meter
 from services.replication.usecases.origins import FromReplica, Lost, Origins, Wait
+from services.replication.usecases.source_opening import SourceOpening
 from services.replication.usecases.tasks import Tasks
 
 _STATES: Final = {
@@ -57,11 +58,20 @@ class Lease:
 class CopyReplica:
     """Runs one claimed task to whatever end it comes to. Everything may block."""
 
-    def __init__(self, tasks: Tasks, origins: Origins, stores: Stores, rights: Rights) -> None:
+    def __init__(
+        self,
+        tasks: Tasks,
+        origins: Origins,
+        stores: Stores,
+        rights: Rights,
+        *,
+        files: SourceFiles,
+    ) -> None:
         self._tasks: Final = tasks
         self._origins: Final = origins
         self._stores: Final = stores
         self._rights: Final = rights
+        self._sources: Final = SourceOpening(origins, stores, files)
 
     def copy(self, task: Task, lease: Lease, meter: Meter) -> None:
         """Copy, verify and commit all disks of a replica.
@@ -105,7 +115,7 @@ class CopyReplica:
             self._take_back(task, store)
             raise
         for disk in desired.disks:
-            forget_task(store, copy_task(task, disk.disk))
+            _forget_disk(store, task, disk.disk)
 
     def cancel(self, task: Task) -> None:
         """Finish a cancellation: what was journalled is forgotten, the bytes are collected."""
@@ -127,7 +137,7 @@ class CopyReplica:
     def _forget(self, task: Task) -> None:
         store = self._target(task)
         for disk in task.version.desired.disks:
-            forget_task(store, copy_task(task, disk.disk))
+            _forget_disk(store, task, disk.disk)
 
     def _target(self, task: Task) -> Store:
         replica = task.replica
@@ -170,26 +180,16 @@ class CopyReplica:
             found = replicate_disk(
                 Origin(store, task.version.tenant, manifest), slot, control, options=options
             )
-        elif disk.source.kind is SourceKind.STORE_FILE:
-            if disk.format is not DiskFormat.RAW:
-                raise _unreadable(disk)
-            file = self._stores.open_file(disk.source.name, disk.source.path)
-            try:
-                found = ingest_disk(file, slot, control, options=options)
-            finally:
-                file.close()
         else:
-            place = self._origins.source_place(disk, task.version.desired.home)
-            if place is None or disk.format is not DiskFormat.RAW:
-                raise _unreadable(disk)
-            store = self._stores.open(place.location, place.slot)
-            manifest = read_manifest(store, place.tenant, bytes.fromhex(place.root))
-            self._tasks.came_from(
-                task, place.location if place.location != task.replica.location else ""
-            )
-            found = replicate_disk(
-                Origin(store, place.tenant, manifest), slot, control, options=options
-            )
+            home, failures = task.version.desired.home, task.replica.failures
+            with self._sources.opened(disk, home, failures=failures) as source_of:
+                away = source_of.location != task.replica.location
+                self._tasks.came_from(task, source_of.location if away else "")
+                if isinstance(source_of.content, Origin):
+                    found = replicate_disk(source_of.content, slot, control, options=options)
+                else:
+                    slot = Slot(work.store, task.version.tenant, ingest_task(task, disk.disk))
+                    found = ingest_disk(source_of.content, slot, control, options=options)
         header = found.header
         self._tasks.learn(
             task,
@@ -279,10 +279,14 @@ def copy_task(task: Task, disk: str) -> str:
     return f"{task.replica.version}.{disk}"
 
 
-def _unreadable(disk: DesiredDisk) -> CopyFailed:
-    return CopyFailed(
-        "SOURCE_FORMAT_INVALID",
-        Code.FAILED_PRECONDITION,
-        f"sources of the format {disk.format.value} cannot be read",
-        metadata={"source": disk.source.name, "format": disk.format.value, "found": ""},
-    )
+def ingest_task(task: Task, disk: str) -> str:
+    """Answer the name under which the first reading of a disk is journalled.
+
+    Another one than that of copies: a slot that began with the source may go on with a replica.
+    """
+    return f"{task.replica.version}.{disk}.source"
+
+
+def _forget_disk(store: Store, task: Task, disk: str) -> None:
+    forget_task(store, copy_task(task, disk))
+    forget_task(store, ingest_task(task, disk))

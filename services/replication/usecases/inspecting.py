@@ -6,12 +6,25 @@ from typing import Final
 
 from services.kernel.errors import Code, Unavailable
 from services.kernel.names import key
-from services.replication.content.errors import SourceChanged, SourceUnavailable
+from services.replication.content.disk_source import DiskSource as HashedDisk
+from services.replication.content.errors import (
+    DataError,
+    SourceChanged,
+    SourceFormatInvalid,
+    SourceMissing,
+    SourceUnavailable,
+)
+from services.replication.content.reader import DiskReader
+from services.replication.content.segment_io import read_manifest
+from services.replication.content.vhd import FOOTER_BYTES, FixedVhd
 from services.replication.domain.desired import DiskSource, SourceKind
 from services.replication.domain.failures import make_cause
 from services.replication.domain.progress import Cause
-from services.replication.ports.outside import BlobSources, Stores
+from services.replication.domain.states import DiskFormat
+from services.replication.ports.outside import BlobContent, BlobSources, SourceFiles, Stores
 from services.replication.ports.rows import Tx, UnitOfWork
+from services.replication.usecases.source_formats import find_format
+from services.replication.usecases.source_opening import name_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +44,18 @@ class FoundSource:
 class Inspection:
     """Looks at sources without reading them through."""
 
-    def __init__(self, rows: UnitOfWork, blobs: BlobSources, stores: Stores) -> None:
+    def __init__(
+        self, rows: UnitOfWork, blobs: BlobSources, stores: Stores, files: SourceFiles
+    ) -> None:
         self._rows: Final = rows
         self._blobs: Final = blobs
         self._stores: Final = stores
+        self._files: Final = files
 
     def inspect(self, source: DiskSource) -> FoundSource | None:
         """Answer what a source is; None where it does not exist.
+
+        A store file without a path is the store itself: it exists where it is allowed.
 
         Raises:
             Unavailable: SOURCE_UNAVAILABLE, it cannot be looked at now.
@@ -54,7 +72,7 @@ class Inspection:
         blob = self._blobs.named(key(source.name))
         if blob is None or (source.uid and source.uid != blob.uid):
             return None
-        problem = None
+        size, problem = blob.size_bytes, None
         if not blob.committed:
             problem = make_cause(
                 "BLOB_NOT_COMMITTED",
@@ -64,42 +82,97 @@ class Inspection:
                 resource=blob.name,
                 committed_bytes=str(blob.file_bytes),
             )
-        elif blob.format != "RAW":
-            problem = make_cause(
-                "SOURCE_FORMAT_INVALID",
-                Code.FAILED_PRECONDITION,
-                f"blobs of the format {blob.format} cannot be read",
-                self._now(),
-                source=blob.name,
-                format=blob.format,
-                found="",
+        elif blob.format == DiskFormat.VHD_FIXED.value:
+            # The footer is not of the disk, whether it is there already or not.
+            size = max(size - FOOTER_BYTES, 0)
+            problem = self._footer_problem(blob)
+        elif blob.format != DiskFormat.RAW.value:
+            problem = self._format_problem(
+                blob.name, blob.format, f"blobs of the format {blob.format} cannot be read"
             )
+        hashed = blob.committed and blob.format == DiskFormat.RAW.value
         return FoundSource(
             location=blob.location,
-            size_bytes=blob.size_bytes,
+            size_bytes=size,
             file_bytes=blob.file_bytes,
             format=blob.format,
             uid=blob.uid,
-            root=blob.root if blob.committed else "",
+            root=blob.root if hashed else "",
             problem=problem,
         )
 
-    def _file(self, source: DiskSource) -> FoundSource | None:
+    def _footer_problem(self, blob: BlobContent) -> Cause | None:
+        """Answer what is wrong with the footer of an uploaded VHD."""
+        region = self._rows.read(lambda tx: tx.regions.get(blob.location))
+        slot = region.slot(blob.slot) if region is not None else None
+        if slot is None:
+            raise _unavailable(blob.name, f"the store of {blob.name} is gone")
         try:
-            file = self._stores.open_file(source.name, source.path)
-        except FileNotFoundError:
+            store = self._stores.open(blob.location, slot)
+            manifest = read_manifest(store, blob.tenant, bytes.fromhex(blob.root))
+            FixedVhd(HashedDisk(DiskReader(store, blob.tenant, manifest)))
+        except SourceFormatInvalid as error:
+            return self._format_problem(blob.name, blob.format, str(error), found=error.found)
+        except DataError as error:
+            raise _unavailable(blob.name, str(error)) from error
+        return None
+
+    def _file(self, source: DiskSource) -> FoundSource | None:
+        location = self._files.location(source.name)
+        if location is None:
+            return None
+        try:
+            if not source.path:
+                self._files.check(source.name)
+                return FoundSource(location, 0, 0, format="")
+            file = self._files.open(source.name, source.path)
+            try:
+                found = find_format(file)
+            finally:
+                file.close()
+        except SourceMissing:
             return None
         except (SourceUnavailable, SourceChanged) as error:
-            raise Unavailable(
-                str(error), reason="SOURCE_UNAVAILABLE", metadata={"source": source.name}
-            ) from error
-        try:
-            return FoundSource("", file.size, file.size, etag=file.pin)
-        finally:
-            file.close()
+            raise _unavailable(name_of(source), str(error)) from error
+        problem = None
+        if found.reason:
+            problem = self._format_problem(
+                name_of(source), "", found.message, reason=found.reason, found=found.format.value
+            )
+        return FoundSource(
+            location,
+            found.size_bytes,
+            file.size,
+            format=found.format.value,
+            etag=file.pin,
+            problem=problem,
+        )
+
+    def _format_problem(
+        self,
+        name: str,
+        form: str,
+        message: str,
+        *,
+        reason: str = "SOURCE_FORMAT_INVALID",
+        found: str = "",
+    ) -> Cause:
+        return make_cause(
+            reason,
+            Code.FAILED_PRECONDITION,
+            message,
+            self._now(),
+            source=name,
+            format=form,
+            found=found,
+        )
 
     def _now(self) -> datetime:
         return self._rows.read(lambda tx: tx.now())
+
+
+def _unavailable(name: str, message: str) -> Unavailable:
+    return Unavailable(message, reason="SOURCE_UNAVAILABLE", metadata={"source": name})
 
 
 def _version_disk(tx: Tx, source: DiskSource) -> FoundSource | None:

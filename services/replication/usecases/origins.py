@@ -7,6 +7,7 @@ from services.replication.domain.desired import DesiredDisk, SourceKind
 from services.replication.domain.failures import CopyFailed, Remedy
 from services.replication.domain.records import Replica, Version
 from services.replication.domain.region import Region, Slot
+from services.replication.domain.states import DiskFormat
 from services.replication.domain.topology import (
     FromReplica,
     FromSource,
@@ -74,20 +75,17 @@ class Origins:
         """Answer a region."""
         return self._rows.read(lambda tx: tx.regions.get(location))
 
-    def source_place(self, disk: DesiredDisk, home: str) -> Place | None:
-        """Answer where a source is complete; None for one that nobody has hashed yet.
+    def source_place(self, disk: DesiredDisk, home: str, *, failures: int = 0) -> Place:
+        """Answer where a blob or a version is complete; after `failures` the next best slot.
 
         Raises:
-            CopyFailed: SOURCE_NOT_FOUND, SOURCE_CHANGED, SOURCE_UNAVAILABLE or
-                SOURCE_LOCATION_MISMATCH.
+            CopyFailed: SOURCE_NOT_FOUND, SOURCE_CHANGED, SOURCE_UNAVAILABLE,
+                SOURCE_FORMAT_INVALID or SOURCE_LOCATION_MISMATCH.
         """
-        match disk.source.kind:
-            case SourceKind.BLOB:
-                place = self._blob_place(disk, home)
-            case SourceKind.IMAGE_VERSION:
-                place = self._version_place(disk, home)
-            case SourceKind.STORE_FILE:
-                return None
+        if disk.source.kind is SourceKind.BLOB:
+            place = self._blob_place(disk, home)
+        else:
+            place = self._version_place(disk, home, failures)
         if disk.root and place.root != disk.root:
             raise _changed(disk.source.name, disk.root, place.root)
         return place
@@ -106,10 +104,14 @@ class Origins:
                 f"{name} is in {blob.location}, the home region is {home}",
                 metadata={"source": name, "location": blob.location, "home_location": home},
             )
+        if disk.format.value != blob.format:
+            raise _of_format(disk, blob.format)
         return Place(blob.location, self.slot(blob.location, blob.slot), blob.tenant, blob.root)
 
-    def _version_place(self, disk: DesiredDisk, home: str) -> Place:
+    def _version_place(self, disk: DesiredDisk, home: str, failures: int) -> Place:
         source = disk.source
+        if disk.format is not DiskFormat.RAW:
+            raise _of_format(disk, DiskFormat.RAW.value)
         found = self._rows.read(
             lambda tx: (
                 tx.versions.get(source.uid),
@@ -129,7 +131,8 @@ class Origins:
                 remedy=Remedy.TRY_AGAIN,
                 metadata={"source": source.name},
             )
-        best = min(replicas, key=lambda one: (one.location != home, not one.is_good))
+        replicas.sort(key=lambda one: (one.location != home, not one.is_good))
+        best = replicas[failures % len(replicas)]
         slot = self.slot(best.location, best.slot)
         return Place(best.location, slot, version.tenant, roots[source.disk])
 
@@ -159,6 +162,15 @@ def _gone(source: str) -> CopyFailed:
         Code.NOT_FOUND,
         f"{source} does not exist any more",
         metadata={"source": source},
+    )
+
+
+def _of_format(disk: DesiredDisk, found: str) -> CopyFailed:
+    return CopyFailed(
+        "SOURCE_FORMAT_INVALID",
+        Code.FAILED_PRECONDITION,
+        f"{disk.source.name} is {found}, and is to be read as {disk.format.value}",
+        metadata={"source": disk.source.name, "format": disk.format.value, "found": found},
     )
 
 

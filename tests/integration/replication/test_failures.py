@@ -124,10 +124,7 @@ def test_a_file_is_hashed_once_and_copied_from_its_first_replica(world: World):
     world.add_region("home", 2)
     world.add_region("east")
     data = some_bytes(6 * MIB) + bytes(4 * MIB)
-    files = world.root / "files"
-    files.mkdir(parents=True)
-    (files / "disk.img").write_bytes(data)
-    source = DiskSource(SourceKind.STORE_FILE, "files", path="disk.img")
+    source = world.file("disk.img", data)
     with world.working():
         record = world.ensure(world.desired({"os": source}, {"east": 1, "home": 2}))
         view = world.wait_end(record.id)

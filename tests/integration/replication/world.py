@@ -14,6 +14,7 @@ from services.kernel.clock import SystemClock
 from services.kernel.db.engine import Database
 from services.kernel.ids import new_uid
 from services.kernel.telemetry.telemetry import Telemetry
+from services.replication.clients.source_files import SourceFiles
 from services.replication.clients.store_pool import StorePool
 from services.replication.content.progress import Control, CopyOptions
 from services.replication.content.pull import pull_disk
@@ -37,7 +38,13 @@ from services.replication.domain.names import storage_id
 from services.replication.domain.records import Replica, ReplicationRecord
 from services.replication.domain.region import Limits, Region, Slot, StoreAddress
 from services.replication.domain.snapshots import ReplicationView
-from services.replication.domain.states import CopyState, ReplicationMode, StorageType
+from services.replication.domain.source_stores import parse_source_stores
+from services.replication.domain.states import (
+    CopyState,
+    DiskFormat,
+    ReplicationMode,
+    StorageType,
+)
 from services.replication.store import tables
 from services.replication.store.blob_sources import BlobSourceTable
 from services.replication.store.feed import initialise
@@ -45,6 +52,7 @@ from services.replication.store.unit_of_work import SqlUnitOfWork
 from services.replication.usecases.claims import Claims
 from services.replication.usecases.copying import CopyReplica
 from services.replication.usecases.ensure import EnsureReplicas
+from services.replication.usecases.inspecting import Inspection
 from services.replication.usecases.origins import Origins
 from services.replication.usecases.retry import Retry
 from services.replication.usecases.settings import EngineSettings
@@ -109,7 +117,10 @@ class World:
 
     def __post_init__(self) -> None:
         self.rows = SqlUnitOfWork(self.db)
-        self.stores = StorePool(SystemClock(), source_stores={"files": str(self.root / "files")})
+        self.stores = StorePool(SystemClock())
+        self.files = SourceFiles(
+            parse_source_stores({"vhds": f"home file://{self.root / 'files'}"})
+        )
         self.grants = AnyGrant()
         self.rights = SomeRights()
         self.results = Results()
@@ -119,7 +130,10 @@ class World:
         self.tasks = Tasks(self.rows, self.results, self.settings)
         self.telemetry = Telemetry()
         self.trace_context = ""
-        self.copier = CopyReplica(self.tasks, self.origins, self.stores, self.rights)
+        self.inspection = Inspection(self.rows, self.blobs, self.stores, self.files)
+        self.copier = CopyReplica(
+            self.tasks, self.origins, self.stores, self.rights, files=self.files
+        )
         self.ensuring = EnsureReplicas(
             self.rows, self.grants, self.results, time_budget=self.settings.time_budget
         )
@@ -148,26 +162,42 @@ class World:
         assert found is not None
         return self.stores.open(location, found)
 
+    def file(self, path: str, data: bytes) -> DiskSource:
+        """Make a file of the allowed source store, pinned as it is then."""
+        found = self.root / "files" / path
+        found.parent.mkdir(parents=True, exist_ok=True)
+        found.write_bytes(data)
+        source = self.files.open("vhds", path)
+        source.close()
+        return DiskSource(SourceKind.STORE_FILE, "vhds", path=path, etag=source.pin)
+
     def upload(
-        self, name: str, data: bytes, location: str = "home", slot: str = "s1"
+        self,
+        name: str,
+        data: bytes,
+        location: str = "home",
+        slot: str = "s1",
+        *,
+        form: DiskFormat = DiskFormat.RAW,
+        tenant: str = TENANT,
     ) -> DiskSource:
         """Make a committed blob of some bytes."""
         uid = new_uid()
         store = self.slot_store(location, slot)
-        with BlobUpload(uid, ContentSlot(store, TENANT, f"{uid}.upload"), Control()) as upload:
+        with BlobUpload(uid, ContentSlot(store, tenant, f"{uid}.upload"), Control()) as upload:
             upload.write(0, data)
             ref = upload.commit()
         now = SystemClock().now()
-        row = {
+        row: dict[str, object] = {
             "uid": uid,
             "name": f"{GROUP}/blobs/{name}",
             "name_key": f"{GROUP}/blobs/{name}".lower(),
             "parent_key": GROUP.lower(),
             "subscription_key": "subscriptions/s1",
-            "tenant": TENANT,
+            "tenant": tenant,
             "location": location,
             "slot": slot,
-            "format": "RAW",
+            "format": form.value,
             "size_bytes": len(data),
             "state": "COMMITTED",
             "committed_bytes": len(data),
@@ -190,15 +220,18 @@ class World:
         *,
         uid: str = "a" * 32,
         generation: int = 1,
+        form: DiskFormat = DiskFormat.RAW,
+        version: str = VERSION,
+        tenant: str = TENANT,
     ) -> DesiredReplicas:
         return DesiredReplicas(
-            version=VERSION,
+            version=version,
             uid=uid,
-            tenant=TENANT,
+            tenant=tenant,
             generation=generation,
             mode=ReplicationMode.FULL,
             home="home",
-            disks=tuple(DesiredDisk(disk, source) for disk, source in disks.items()),
+            disks=tuple(DesiredDisk(disk, source, form) for disk, source in disks.items()),
             regions=tuple(
                 DesiredRegion(location, (ReplicaSet(StorageType.STANDARD_LRS, count),))
                 for location, count in regions.items()

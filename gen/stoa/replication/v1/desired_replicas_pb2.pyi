@@ -6,6 +6,7 @@ What the catalog wants of the replicas of a version."""
 from collections import abc as _abc
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from stoa.type.v1 import storage_pb2 as _storage_pb2
 import builtins as _builtins
@@ -35,6 +36,7 @@ class DesiredReplicas(_message.Message):
     DISKS_FIELD_NUMBER: _builtins.int
     REGIONS_FIELD_NUMBER: _builtins.int
     HOME_LOCATION_FIELD_NUMBER: _builtins.int
+    READ_END_TIME_FIELD_NUMBER: _builtins.int
     image_version: _builtins.str
     """Required. The name of the version."""
     image_version_uid: _builtins.str
@@ -68,6 +70,13 @@ class DesiredReplicas(_message.Message):
         wanted; from the answer on no read begins, and the bytes are collected.
         """
 
+    @_builtins.property
+    def read_end_time(self) -> _timestamp_pb2.Timestamp:
+        """Optional. From when on no read of the version begins: the end of retention
+        of a soft-deleted one. Its replicas are kept, so that it can be had back.
+        Absent: never.
+        """
+
     def __init__(
         self,
         *,
@@ -79,10 +88,11 @@ class DesiredReplicas(_message.Message):
         disks: _abc.Iterable[Global___DesiredDisk] | None = ...,
         regions: _abc.Iterable[Global___DesiredRegion] | None = ...,
         home_location: _builtins.str = ...,
+        read_end_time: _timestamp_pb2.Timestamp | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["read_end_time", b"read_end_time"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["disks", b"disks", "generation", b"generation", "home_location", b"home_location", "image_version", b"image_version", "image_version_uid", b"image_version_uid", "regions", b"regions", "replication_mode", b"replication_mode", "tenant_storage_id", b"tenant_storage_id"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["disks", b"disks", "generation", b"generation", "home_location", b"home_location", "image_version", b"image_version", "image_version_uid", b"image_version_uid", "read_end_time", b"read_end_time", "regions", b"regions", "replication_mode", b"replication_mode", "tenant_storage_id", b"tenant_storage_id"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -242,12 +252,14 @@ class StoreFileSource(_message.Message):
     service allows as sources; never a URL.
     """
     path: _builtins.str
-    """Required. The path below the root of the store, 1 to 1,024 characters,
-    without a leading slash and without `.` or `..` as a part.
+    """Required except in InspectSource, where a store without a path is looked at
+    itself. The path below the root of the store, 1 to 1,024 characters, without
+    a leading slash and without `.` or `..` as a part.
     """
     etag: _builtins.str
-    """Required except in InspectSource: the ETag that the file must have. It is
-    sent with every read; another one ends the copy with SOURCE_CHANGED.
+    """Required except in InspectSource: the ETag that the file must have, as
+    InspectSource answers it. It holds for every read; another one ends the copy
+    with SOURCE_CHANGED.
     """
     def __init__(
         self,

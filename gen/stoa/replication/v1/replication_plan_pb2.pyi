@@ -229,7 +229,8 @@ class InspectSourceResponse(_message.Message):
     PROBLEM_FIELD_NUMBER: _builtins.int
     exists: _builtins.bool
     """Output only. Whether the source exists and can be read from. False: nothing
-    else is set.
+    else is set. Of a store without a path: whether the operator allowed it; its
+    region is then set, and nothing else.
     """
     location: _builtins.str
     """Output only. The id of the region that the source is in."""
@@ -239,8 +240,8 @@ class InspectSourceResponse(_message.Message):
     """Output only. The size of the blob or file, in bytes."""
     format: _storage_pb2.DiskFormat.ValueType
     """Output only. The format found in the bytes; of a blob that which was
-    declared. It is never taken for the format to read as without being asked
-    for.
+    declared. Raw is what no other format was found in. It is never taken for the
+    format to read as without being asked for.
     """
     etag: _builtins.str
     """Output only. Of a file: its ETag now. Empty otherwise."""
@@ -248,7 +249,7 @@ class InspectSourceResponse(_message.Message):
     """Output only. Of a blob or a version: its uid. Empty otherwise."""
     root_digest: _builtins.bytes
     """Output only. The root of the hash tree of the disk, 32 bytes. Empty: not
-    hashed yet.
+    hashed yet, as in a file, and in a blob of another format than raw.
     """
     @_builtins.property
     def problem(self) -> _copy_state_pb2.FailureCause:
