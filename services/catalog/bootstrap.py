@@ -18,6 +18,7 @@ from stoa.catalog.v1 import (  # noqa: F401 - their services are served by name
     shared_gallery_service_pb2,
     snapshot_service_pb2,
     storage_account_service_pb2,
+    usage_service_pb2,
 )
 
 from services.catalog.clients import authz, replication
@@ -28,8 +29,9 @@ from services.catalog.clients.sharing import AuthzSharing
 from services.catalog.config import SERVICE, Config
 from services.catalog.domain.desired import Desired
 from services.catalog.domain.region_status import Cause
+from services.catalog.domain.usage import GIB, UsageLimits
 from services.catalog.ports.transaction import Tx
-from services.catalog.servicers.dependencies import Dependencies, Limits
+from services.catalog.servicers.dependencies import Dependencies
 from services.catalog.servicers.registry import FACTORIES
 from services.catalog.store import tables
 from services.catalog.store.cursor import read_cursor
@@ -38,6 +40,7 @@ from services.catalog.store.lists import StoreReaders
 from services.catalog.store.regions import StoredRegions
 from services.catalog.store.schema import MIGRATIONS, REVISION
 from services.catalog.store.transaction import Stores
+from services.catalog.store.usage import StoredUsage, purge_crossed
 from services.catalog.workers import duties, sources
 from services.catalog.workers import replication as versions
 from services.catalog.workers.feed import ReplicationFeed
@@ -73,7 +76,6 @@ from services.policy.runtime import open_policy
 T = TypeVar("T")
 
 DOMAIN: Final = "catalog.stoa.dev"
-_GIB: Final = 1 << 30
 
 
 def program(file: Path | None) -> Program:
@@ -105,13 +107,13 @@ class Foundation:
     replication: ServiceChannel
     authz: ServiceChannel
 
-    def bind(self, connection: Any, traceparent: str = "") -> Tx:
-        """Answer the stores of one transaction."""
-        return self.stores.bind(connection, traceparent)
+    def run(self, connection: Any, work: Callable[[Tx], T], traceparent: str = "") -> T:
+        """Run `work` in a transaction that is open on a connection."""
+        return self.stores.run(connection, work, traceparent)
 
     def transact(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in a transaction."""
-        return self.db.transact(lambda connection: work(self.stores.bind(connection)))
+        return self.db.transact(lambda connection: self.stores.run(connection, work))
 
 
 def open_foundation(config: Config, stack: ExitStack) -> Foundation:
@@ -124,7 +126,10 @@ def open_foundation(config: Config, stack: ExitStack) -> Foundation:
     clock = SystemClock()
     db = open_database(config, REVISION, stack)
     stores = Stores(
-        OperationStore(db, tables.operations, clock), Outbox(tables.outbox, clock), clock
+        OperationStore(db, tables.operations, clock),
+        Outbox(tables.outbox, clock),
+        clock,
+        limits_of(config),
     )
 
     def channel(address: str, services: tuple[str, ...]) -> ServiceChannel:
@@ -138,6 +143,18 @@ def open_foundation(config: Config, stack: ExitStack) -> Foundation:
         telemetry,
         channel(config.replication_address, replication.SERVICES),
         channel(config.authz_address, authz.SERVICES),
+    )
+
+
+def limits_of(config: Config) -> UsageLimits:
+    """Answer the limits that the operator has set."""
+    return UsageLimits(
+        galleries=config.max_galleries,
+        image_definitions=config.max_image_definitions,
+        image_versions=config.max_image_versions,
+        replicas_per_version=config.max_replicas_per_version,
+        full_disk_bytes=config.max_full_disk_gib * GIB,
+        shallow_disk_bytes=config.max_shallow_disk_gib * GIB,
     )
 
 
@@ -182,7 +199,7 @@ def dependencies_of(foundation: Foundation, control: PolicyAccessControl) -> Dep
     config, db = foundation.config, foundation.db
     return Dependencies(
         db=db,
-        bind=foundation.bind,
+        run=foundation.run,
         readers=StoreReaders.of(db),
         request_log=RequestLog(tables.request_log, foundation.clock),
         operations=foundation.stores.operations,
@@ -195,7 +212,8 @@ def dependencies_of(foundation: Foundation, control: PolicyAccessControl) -> Dep
         holds=ReplicationBlobHolds(foundation.replication),
         scopes=authz.AuthzScopes(foundation.authz),
         sharing=AuthzSharing(foundation.authz),
-        limits=Limits(config.max_full_disk_gib * _GIB, config.max_shallow_disk_gib * _GIB),
+        usage=StoredUsage(db),
+        limits=foundation.stores.limits,
     )
 
 
@@ -220,6 +238,7 @@ def build_duties(foundation: Foundation) -> duties.Duties:
         operations=stores.operations,
         request_log=RequestLog(tables.request_log, foundation.clock),
         outbox=stores.outbox,
+        usage=lambda tx: purge_crossed(tx, stores.clock),
     )
     return duties.Duties(
         Leases(db, tables.leases),

@@ -27,6 +27,25 @@ class Config(PolicyConfig):
     grant_key: Path = setting(
         doc="PEM file with the P-256 key that signs operation grants; replication knows its half."
     )
+    max_galleries: int = setting(
+        100,
+        doc="The most galleries that a subscription may have in a region.",
+        check=between(0, 10**9),
+    )
+    max_image_definitions: int = setting(
+        1_000,
+        doc="The most image definitions that a subscription may have in a region.",
+        check=between(0, 10**9),
+    )
+    max_image_versions: int = setting(
+        10_000,
+        doc="The most image versions that a subscription may have in a region; soft-deleted ones "
+        "count until they are purged.",
+        check=between(0, 10**9),
+    )
+    max_replicas_per_version: int = setting(
+        100, doc="The most replicas of one version in a region.", check=between(1, 100)
+    )
     max_full_disk_gib: int = setting(
         2048, doc="The largest disk of a fully replicated version, in GiB.", check=between(1, 65536)
     )

@@ -12,7 +12,7 @@ from services.catalog.convert.replication_status import REGION_STATES
 from services.catalog.convert.versions import MODES
 from services.catalog.domain.desired import Desired, storage_id
 from services.catalog.domain.disk_source import ByteSource, SourceKind
-from services.catalog.domain.region import Region, TierCapacity
+from services.catalog.domain.region import Prices, Region, TierCapacity
 from services.catalog.domain.region_status import Bytes, Cause, Progress, RegionState
 from services.catalog.usecases.region_events import (
     ProgressEvent,
@@ -44,6 +44,17 @@ def decode_region(message: region_pb2.Region) -> Region:
             if one.tier in _TIERS
         },
         confidential=region_pb2.REGION_CAPABILITY_CONFIDENTIAL in message.capabilities,
+        prices=_prices(message.prices) if message.HasField("prices") else None,
+    )
+
+
+def _prices(message: region_pb2.RegionPrices) -> Prices:
+    has_stored = message.HasField("stored_gib_month_micros")
+    has_crossed = message.HasField("crossed_gib_micros")
+    return Prices(
+        message.currency_code,
+        message.stored_gib_month_micros if has_stored else None,
+        message.crossed_gib_micros if has_crossed else None,
     )
 
 

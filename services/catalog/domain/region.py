@@ -17,6 +17,18 @@ class TierCapacity:
 
 
 @dataclass(frozen=True, slots=True)
+class Prices:
+    """What bytes cost, in millionths of the unit of a currency; None is what is not known.
+
+    `crossed_gib_micros` is for a GiB that leaves the region.
+    """
+
+    currency: str
+    stored_gib_month_micros: int | None = None
+    crossed_gib_micros: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Region:
     """A region of the installation; `capacities` by tier: STANDARD, PREMIUM, PREMIUM_V2."""
 
@@ -26,6 +38,7 @@ class Region:
     zones: tuple[str, ...] = ()
     capacities: Mapping[str, TierCapacity] | None = None
     confidential: bool = False
+    prices: Prices | None = None
 
     def capacity(self, storage_type: StorageType) -> int:
         """Answer the most replicas of one version that fit on a kind of storage."""

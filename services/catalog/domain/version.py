@@ -1,7 +1,8 @@
 """Image versions: the disks, and the regions that they are wanted in."""
 
 import enum
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.catalog.domain.disk_source import SourceDisk
@@ -86,7 +87,8 @@ class Version(Resource):
     `generation` numbers the changes of what is wanted. `tenant` is the key of the tenant that
     owns the bytes. `settled` says whether every region was terminal once: before that the
     version is CREATING, afterwards UPDATING while something is under way. `replication` is the
-    newest one.
+    newest one. `crossed` holds the bytes that had come into regions, where their rows tell of
+    fewer.
     """
 
     number: Number
@@ -108,6 +110,7 @@ class Version(Resource):
     delete_time: datetime | None = None
     consumption_end_time: datetime | None = None
     purge_time: datetime | None = None
+    crossed: Mapping[str, int] = field(default_factory=dict)
 
     def count_in(self, region: TargetRegion) -> int:
         """Answer the replicas that are wanted in a region."""

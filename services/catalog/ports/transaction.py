@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from services.catalog.domain.disk_encryption_set import DiskEncryptionSet
 from services.catalog.domain.disks import Disk, Snapshot
@@ -19,6 +19,7 @@ from services.catalog.ports.rows import (
     Uses,
     Versions,
 )
+from services.catalog.ports.usage import Counters
 
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
@@ -83,6 +84,10 @@ class Tx(Protocol):
         """Disk encryption sets."""
 
     @property
+    def usage(self) -> Counters:
+        """What is counted for subscriptions."""
+
+    @property
     def uses(self) -> Uses:
         """Who needs what."""
 
@@ -107,6 +112,17 @@ class Transact(Protocol):
 
     def __call__(self, work: Callable[[Tx], T]) -> T:
         """Run `work`, perhaps more than once, and answer what it answered."""
+
+
+class Run(Protocol):
+    """Runs work in a transaction that is open on a connection."""
+
+    def __call__(self, connection: Any, work: Callable[[Tx], T], traceparent: str = "") -> T:
+        """Run `work`, and then write what it counted; messages go on with `traceparent`.
+
+        Raises:
+            ResourceExhausted: QUOTA_EXCEEDED.
+        """
 
 
 class Mutation(Protocol, Generic[T_contra]):

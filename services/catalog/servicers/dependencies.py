@@ -2,13 +2,15 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TypeVar
 
+from services.catalog.domain.usage import UsageLimits
 from services.catalog.ports.calls import Regions, Subscriptions
 from services.catalog.ports.policy import Scopes, SharingAuthority
 from services.catalog.ports.reading import Readers
 from services.catalog.ports.sources import BlobHolds, Sources
-from services.catalog.ports.transaction import Tx
+from services.catalog.ports.transaction import Run, Tx
+from services.catalog.ports.usage import UsageReader
 from services.kernel.clock import Clock
 from services.kernel.db.engine import Database
 from services.kernel.db.operations import OperationStore
@@ -20,23 +22,14 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """The largest disks, in bytes, of fully replicated and of shallow versions."""
-
-    full_disk_bytes: int
-    shallow_disk_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class Dependencies:
     """Everything that outlives a call.
 
-    `bind` makes the stores of one transaction: of its connection, and of the trace that
-    messages to other services go on with.
+    `run` does work with the stores of one transaction, which is open on a connection.
     """
 
     db: Database
-    bind: Callable[[Any, str], Tx]
+    run: Run
     readers: Readers
     request_log: RequestLog
     operations: OperationStore
@@ -49,8 +42,9 @@ class Dependencies:
     holds: BlobHolds
     scopes: Scopes
     sharing: SharingAuthority
-    limits: Limits
+    usage: UsageReader
+    limits: UsageLimits
 
     def transact(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in a transaction of its own, beside that of a call."""
-        return self.db.transact(lambda connection: work(self.bind(connection, "")))
+        return self.db.transact(lambda connection: self.run(connection, work))

@@ -61,8 +61,8 @@ class CallMutation(Generic[T]):
 
         def run(connection: Any) -> bytes:
             def reply() -> bytes:
-                tx = self._dependencies.bind(connection, self._traceparent)
-                return self._encode(work(tx))
+                answer = self._dependencies.run(connection, work, self._traceparent)
+                return self._encode(answer)
 
             if self._dry:
                 raise _RolledBackError(reply())

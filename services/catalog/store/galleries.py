@@ -4,20 +4,23 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import bindparam, distinct, func, select
+from sqlalchemy import Connection, bindparam, distinct, func, select
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.catalog.domain.definition import Definition
 from services.catalog.domain.gallery import Gallery
+from services.catalog.domain.usage import Metric
 from services.catalog.ports.rows import Contents, ExposedDefinition
 from services.catalog.store.documents import load
-from services.catalog.store.resources import ResourceStore
+from services.catalog.store.kinds import DEFINITIONS, GALLERIES
+from services.catalog.store.resources import CountedStore
 from services.catalog.store.tables import (
     galleries,
     image_definitions,
     public_names,
     version_regions,
 )
+from services.catalog.store.usage import UsageCounters
 from services.kernel.names import fold
 
 _NAMED: Final = select(galleries.c.name).where(
@@ -61,8 +64,11 @@ _BELOW: Final = (
 )
 
 
-class GalleryStore(ResourceStore[Gallery]):
+class GalleryStore(CountedStore[Gallery]):
     """Galleries in one transaction."""
+
+    def __init__(self, tx: Connection, counters: UsageCounters) -> None:
+        super().__init__(tx, GALLERIES, Metric.GALLERIES, counters)
 
     def named(self, subscription_key: str, id_key: str) -> str | None:
         """Answer the name of the gallery that has this id in a subscription."""
@@ -98,8 +104,11 @@ class GalleryStore(ResourceStore[Gallery]):
         return [load(Gallery, document) for document in rows]
 
 
-class DefinitionStore(ResourceStore[Definition]):
+class DefinitionStore(CountedStore[Definition]):
     """Image definitions in one transaction."""
+
+    def __init__(self, tx: Connection, counters: UsageCounters) -> None:
+        super().__init__(tx, DEFINITIONS, Metric.IMAGE_DEFINITIONS, counters)
 
     def with_identifier(self, gallery_key: str, identifier_key: str) -> Definition | None:
         """Answer the definition of a gallery that has this publisher, offer and SKU."""

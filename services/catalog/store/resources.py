@@ -9,7 +9,9 @@ from sqlalchemy.exc import IntegrityError
 
 from services.catalog.domain.names import subscription_of
 from services.catalog.domain.resource import Resource
+from services.catalog.domain.usage import Metric
 from services.catalog.store.documents import dump, load
+from services.catalog.store.usage import UsageCounters
 from services.kernel.errors import AlreadyExists
 from services.kernel.names import key, parent
 
@@ -41,6 +43,7 @@ class Statements(Generic[R]):
         self.insert: Final = insert(kind.table)
         self.update: Final = update(kind.table).where(t.key == bindparam("k"))
         self.delete: Final = delete(kind.table).where(t.key == bindparam("k"))
+        self.delete_counted: Final = self.delete.returning(t.subscription_key, t.location)
         self.names_below: Final = (
             select(t.name)
             .where(t.parent_key == bindparam("p"))
@@ -110,3 +113,36 @@ class ResourceStore(Generic[R]):
 
     def _loaded(self, document: Any) -> R | None:
         return None if document is None else load(self._statements.kind.cls, document)
+
+
+class CountedStore(ResourceStore[R]):
+    """The rows of a kind of which a subscription may have so many in a region."""
+
+    def __init__(
+        self,
+        tx: Connection,
+        statements: Statements[R],
+        metric: Metric,
+        counters: UsageCounters,
+    ) -> None:
+        super().__init__(tx, statements)
+        self._metric: Final = metric
+        self._counters: Final = counters
+
+    def insert(self, resource: R) -> None:
+        """Add a resource; that there is one too many shows at the end of the transaction.
+
+        Raises:
+            AlreadyExists: the name, or another unique property, was taken at the same moment.
+        """
+        super().insert(resource)
+        self.count(subscription_of(resource.key), resource.location, 1)
+
+    def delete(self, key: str) -> None:
+        """Remove a resource."""
+        for row in self._tx.execute(self._statements.delete_counted, {"k": key}):
+            self.count(row.subscription_key, row.location, -1)
+
+    def count(self, subscription_key: str, location: str, delta: int) -> None:
+        """Count rows that came or went."""
+        self._counters.add(subscription_key, location, self._metric.value, delta)

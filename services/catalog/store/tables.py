@@ -277,7 +277,7 @@ usage_counters: Final = Table(
     "usage_counters",
     metadata,
     Column("subscription_key", KeyText, primary_key=True),
-    Column("location", Text, primary_key=True),
-    Column("counter", Text, primary_key=True),
+    Column("location", KeyText, primary_key=True),
+    Column("counter", KeyText, primary_key=True),
     Column("value", BigInteger, nullable=False),
 )

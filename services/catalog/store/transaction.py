@@ -1,9 +1,10 @@
 """One transaction with all its stores: the `Tx` of the use cases."""
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final
+from typing import Final, TypeVar
 
 from sqlalchemy import Connection
 
@@ -12,6 +13,7 @@ from services.catalog.domain.disks import Disk, Snapshot
 from services.catalog.domain.managed_image import ManagedImage
 from services.catalog.domain.resource_group import ResourceGroup
 from services.catalog.domain.storage_account import StorageAccount
+from services.catalog.domain.usage import DEFAULT_LIMITS, UsageLimits
 from services.catalog.domain.virtual_machine import VirtualMachine
 from services.catalog.ports.transaction import FeedCursor
 from services.catalog.store import kinds
@@ -21,11 +23,14 @@ from services.catalog.store.galleries import DefinitionStore, GalleryStore
 from services.catalog.store.operations import CatalogOperations
 from services.catalog.store.regions import RegionMirror
 from services.catalog.store.resources import ResourceStore
+from services.catalog.store.usage import UsageCounters
 from services.catalog.store.uses import UseStore
 from services.catalog.store.versions import VersionStore
 from services.kernel.clock import Clock
 from services.kernel.db.operations import OperationStore
 from services.kernel.db.outbox import Outbox
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +40,22 @@ class Stores:
     operations: OperationStore
     outbox: Outbox
     clock: Clock
+    limits: UsageLimits = DEFAULT_LIMITS
+
+    def run(
+        self, connection: Connection, work: Callable[["Transaction"], T], traceparent: str = ""
+    ) -> T:
+        """Run `work` with the stores of one transaction, then write what was counted.
+
+        Messages go on with the trace `traceparent`.
+
+        Raises:
+            ResourceExhausted: QUOTA_EXCEEDED.
+        """
+        tx = self.bind(connection, traceparent)
+        answer = work(tx)
+        tx.usage.settle()
+        return answer
 
     def bind(self, connection: Connection, traceparent: str = "") -> "Transaction":
         """Answer the stores of one transaction; messages go on with the trace `traceparent`."""
@@ -57,17 +78,17 @@ class Transaction:
     @cached_property
     def galleries(self) -> GalleryStore:
         """Galleries."""
-        return GalleryStore(self._connection, kinds.GALLERIES)
+        return GalleryStore(self._connection, self.usage)
 
     @cached_property
     def definitions(self) -> DefinitionStore:
         """Image definitions."""
-        return DefinitionStore(self._connection, kinds.DEFINITIONS)
+        return DefinitionStore(self._connection, self.usage)
 
     @cached_property
     def versions(self) -> VersionStore:
         """Image versions."""
-        return VersionStore(self._connection, self._stores.clock)
+        return VersionStore(self._connection, self._stores.clock, self.usage)
 
     @cached_property
     def managed_images(self) -> ResourceStore[ManagedImage]:
@@ -98,6 +119,11 @@ class Transaction:
     def encryption_sets(self) -> ResourceStore[DiskEncryptionSet]:
         """Disk encryption sets."""
         return ResourceStore(self._connection, kinds.ENCRYPTION_SETS)
+
+    @cached_property
+    def usage(self) -> UsageCounters:
+        """What is counted for subscriptions."""
+        return UsageCounters(self._connection, self._stores.limits)
 
     @cached_property
     def uses(self) -> UseStore:

@@ -9,13 +9,16 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from services.catalog.convert.versions import status_fragment
+from services.catalog.domain.names import subscription_of
 from services.catalog.domain.progress import aggregated, in_order, selectable
 from services.catalog.domain.region_status import RegionStatus
+from services.catalog.domain.usage import Metric
 from services.catalog.domain.version import Version
 from services.catalog.store.documents import dump, load
 from services.catalog.store.kinds import VERSIONS
-from services.catalog.store.resources import ResourceStore
+from services.catalog.store.resources import CountedStore
 from services.catalog.store.tables import deleted_versions, image_versions, version_regions
+from services.catalog.store.usage import UsageCounters
 from services.kernel.clock import Clock
 from services.kernel.db.listing import at_or_below
 from services.kernel.errors import AlreadyExists
@@ -24,6 +27,11 @@ from services.kernel.names import parent
 _v, _r = image_versions.c, version_regions.c
 
 _REGIONS: Final = select(_r.document).where(_r.version_uid == bindparam("u"))
+_TAKE_REGIONS: Final = (
+    delete(version_regions)
+    .where(_r.version_uid == bindparam("u"))
+    .returning(_r.location, _r.stored_bytes, _r.document)
+)
 _DELETED: Final = select(deleted_versions.c.delete_time).where(
     deleted_versions.c.key == bindparam("k")
 )
@@ -32,11 +40,14 @@ _IS_USABLE: Final = select(_r.location).where(
 )
 
 
-class VersionStore(ResourceStore[Version]):
-    """Image versions in one transaction."""
+class VersionStore(CountedStore[Version]):
+    """Image versions in one transaction.
 
-    def __init__(self, tx: Connection, clock: Clock) -> None:
-        super().__init__(tx, VERSIONS)
+    Replicas and the bytes that they take are counted wherever regions are written.
+    """
+
+    def __init__(self, tx: Connection, clock: Clock, counters: UsageCounters) -> None:
+        super().__init__(tx, VERSIONS, Metric.IMAGE_VERSIONS, counters)
         self._clock: Final = clock
 
     def by_uid(self, uid: str, *, lock: bool = False) -> Version | None:
@@ -60,6 +71,7 @@ class VersionStore(ResourceStore[Version]):
             self._tx.execute(VERSIONS.insert, row)
         except IntegrityError as error:
             raise AlreadyExists.of(VERSIONS.kind.resource_type, resource.name) from error
+        self.count(subscription_of(resource.key), resource.location, 1)
 
     def write(self, version: Version, regions: Sequence[RegionStatus]) -> None:
         """Replace a version together with its regions."""
@@ -75,7 +87,7 @@ class VersionStore(ResourceStore[Version]):
 
     def forget(self, version: Version) -> None:
         """Remove a version with its regions, and remember that it was deleted."""
-        self._tx.execute(delete(version_regions).where(_r.version_uid == version.uid))
+        self._replace_regions(version, ())
         self.delete(version.key)
         maker = sqlite.insert if self._tx.dialect.name == "sqlite" else postgresql.insert
         values = {"uid": version.uid, "name": version.name, "delete_time": self._clock.now()}
@@ -105,11 +117,19 @@ class VersionStore(ResourceStore[Version]):
         return self._tx.execute(_IS_USABLE, {"u": uid, "l": location}).first() is not None
 
     def _replace_regions(self, version: Version, regions: Sequence[RegionStatus]) -> None:
-        self._tx.execute(delete(version_regions).where(_r.version_uid == version.uid))
+        for location, stored, document in self._tx.execute(_TAKE_REGIONS, {"u": version.uid}):
+            self._count_region(version, location, -document.get("good", 0), -stored)
+        for one in regions:
+            self._count_region(version, one.location, one.good, one.stored_bytes)
         if regions:
             self._tx.execute(
                 insert(version_regions), [_region_row(version, one) for one in regions]
             )
+
+    def _count_region(self, version: Version, location: str, replicas: int, stored: int) -> None:
+        subscription = subscription_of(version.key)
+        self._counters.add(subscription, location, Metric.REPLICAS.value, replicas)
+        self._counters.add(subscription, location, Metric.STORED_BYTES.value, stored)
 
 
 def _status(version: Version, regions: Sequence[RegionStatus]) -> dict[str, Any]:

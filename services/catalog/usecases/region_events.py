@@ -65,6 +65,7 @@ def apply(tx: Tx, event: Event) -> None:
         case RegionEvent():
             after = _after_region(version, before, event)
             version = _worked_on_by(version, event)
+            version = _counted(tx, version, event, before=before, after=after)
         case ProgressEvent():
             after = [_advanced(one, event) for one in before]
         case ReplicationEvent():
@@ -101,6 +102,33 @@ def settle(tx: Tx, version: Version, regions: Sequence[RegionStatus]) -> None:
         # From now on the bytes are copied from regions: the source may go.
         tx.uses.remove(version.key)
     tx.operations.advance(replace(version, state=state, settled=settled), regions)
+
+
+def _counted(
+    tx: Tx,
+    version: Version,
+    event: RegionEvent,
+    *,
+    before: Sequence[RegionStatus],
+    after: Sequence[RegionStatus],
+) -> Version:
+    """Count the bytes that came into a region since its last event.
+
+    An event tells of all since the version exists, so one that is applied again counts nothing.
+    The version remembers what the row of the region does not, or not any more.
+    """
+    location = event.location
+    known = max(version.crossed.get(location, 0), _crossed_in(location, before))
+    if event.crossed_bytes > known:
+        tx.usage.crossed(version, location, event.crossed_bytes - known, event.time)
+        known = event.crossed_bytes
+    if _crossed_in(location, after) >= known:
+        return version
+    return replace(version, crossed={**version.crossed, location: known})
+
+
+def _crossed_in(location: str, regions: Sequence[RegionStatus]) -> int:
+    return next((one.crossed_bytes for one in regions if one.location == location), 0)
 
 
 def _worked_on_by(version: Version, event: RegionEvent | ReplicationEvent) -> Version:

@@ -168,9 +168,11 @@ def start(
         for index, one in enumerate(version.target_regions)
     ]
     version = replace(version, state=provisioning_state(version, statuses))
+    tx.usage.admit_replicas(version, (), statuses)
+    # Of a call that is validated only it is undone, once the limits have been asked.
+    tx.versions.insert(version)
     if command.validate_only:
         return tx.operations.preview_version(version, statuses)
-    tx.versions.insert(version)
     tx.versions.put_regions(version, statuses)
     if version.source is not None:
         tx.uses.add(key(version.source.name), version.name)

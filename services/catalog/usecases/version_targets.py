@@ -162,6 +162,7 @@ def commit(
     elif planned.version == version:
         after = version
     after = replace(after, state=provisioning_state(after, statuses))
+    tx.usage.admit_replicas(after, before, statuses)
     if requested.validate_only:
         return tx.operations.preview_version(after, statuses)
     tx.versions.write(after, statuses)

@@ -24,12 +24,15 @@ class Housekeeping:
         operations: OperationStore,
         request_log: RequestLog,
         outbox: Outbox,
+        usage: Callable[..., int],
     ) -> None:
+        """`usage` forgets counters of what is past."""
         self._db: Final = db
         self._purges: Final[Sequence[Callable[..., int]]] = (
             operations.purge,
             request_log.purge,
             lambda tx: outbox.purge(tx, older_than=SENT_KEPT),
+            usage,
         )
 
     def run(self, stop: Stop) -> None:
