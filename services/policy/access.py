@@ -4,11 +4,12 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from services.kernel.errors import InvalidName, NotFound, PermissionDenied
 from services.kernel.names import ROOT, fold
-from services.policy.accessible import Accessible, accessible
+from services.policy.accessible import Accessible, accessible, united
 from services.policy.authority import PolicyAuthority, Subject
 from services.policy.callers import Identity, asker, without_token
 from services.policy.consistency import LogPosition
@@ -84,8 +85,17 @@ class LocalAccess:
             InvalidName: `under` is no scope.
             ValueError: it lies outside subscriptions, or the action is not known.
         """
-        who = asker(self._identities, under, self.index.directory)
-        return accessible(self.index, who.key, action, under=under, now=self._now)
+        found = {
+            who: accessible(self.index, who.key, action, under=under, now=self._now)
+            for who in self._identities
+        }
+        if len(found) == 1:
+            return found[self._identities[0]]
+        # In each tenant the identity asks that a question about one scope would be asked by.
+        return united(one.where(partial(self._is_asker, who)) for who, one in found.items())
+
+    def _is_asker(self, who: Identity, scope: str) -> bool:
+        return asker(self._identities, scope, self.index.directory) == who
 
     def require_all(self, demands: Sequence[tuple[str, str, str]]) -> None:
         """Demand each (action, scope, request field) in one decision, the target first.

@@ -4,6 +4,7 @@ The answer is exact: what an allowed prefix covers and no denied one does is wha
 `evaluate` allows (case 91). Sharing is not part of it; views have lists of their own.
 """
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -38,8 +39,27 @@ class Accessible:
             and not any(one in self.denied for one in chain)
         )
 
+    def where(self, holds: Callable[[str], bool]) -> "Accessible":
+        """Answer this for the subscriptions of which `holds` says so alone."""
+        allowed, denied, denied_here = (
+            tuple(filter(holds, scopes)) for scopes in (self.allowed, self.denied, self.denied_here)
+        )
+        return Accessible(allowed, denied, denied_here)
+
 
 NOTHING: Final = Accessible()
+
+
+def united(parts: Iterable[Accessible]) -> Accessible:
+    """Put together what is accessible in different subscriptions."""
+    allowed: list[str] = []
+    denied: list[str] = []
+    denied_here: list[str] = []
+    for one in parts:
+        allowed += one.allowed
+        denied += one.denied
+        denied_here += one.denied_here
+    return Accessible(tuple(sorted(allowed)), tuple(sorted(denied)), tuple(sorted(denied_here)))
 
 
 def accessible(

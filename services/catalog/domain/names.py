@@ -89,3 +89,15 @@ def subscription_of(name: str) -> str:
 def group_of(name: str) -> str:
     """Answer the name of the resource group that a name lies in, as spelled there."""
     return "/".join(name.split("/")[:4])
+
+
+def ordered_key(key: str) -> str:
+    """Answer what sorts the keys of versions as names are listed: numbers as numbers.
+
+    Other keys are answered as they are, so that what lies below a scope is one range of these
+    too.
+    """
+    above, slash, number = key.rpartition("/versions/")
+    if not slash:
+        return key
+    return f"{above}/versions/{'.'.join(part.zfill(10) for part in number.split('.'))}"

@@ -9,7 +9,7 @@ from services.catalog.domain.version import VersionState
 from services.catalog.ports.deployment import Deployments
 from services.catalog.ports.views import Views
 from services.kernel.filter import Comparison, Order
-from services.kernel.names import Name
+from services.kernel.names import ROOT, WILDCARD, Name
 
 T_co = TypeVar("T_co", covariant=True)
 
@@ -18,7 +18,7 @@ T_co = TypeVar("T_co", covariant=True)
 class Stored:
     """A row as it is read for an answer: the serialized message, and what says whether it may be.
 
-    `position` holds the values of the list's order, the last one the key of the row.
+    `position` holds the values of the list's order, which no other row has.
     """
 
     key: str
@@ -29,18 +29,24 @@ class Stored:
 
 @dataclass(frozen=True, slots=True)
 class Visible:
-    """The scopes at and below which a caller may see rows, except at and below others."""
+    """Keys of scopes at and below which a caller may see rows, less others.
+
+    What lies at or below `denied` is not seen, and the scopes of `denied_here` themselves are
+    not. No allowed scope lies below another, and no denied one outside the allowed ones.
+    """
 
     allowed: Sequence[str]
     denied: Sequence[str] = ()
+    denied_here: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
     """A page of a list.
 
-    `parent` may hold `-`; `visible` then says which rows the caller may see. `after` is the
-    position of the last row of the page before. `view` is one of the views that a reader has.
+    `parent` may hold `-`; `visible` then says which rows the caller may see, all of them below
+    `above_wildcards(parent)`. `after` is the position of the last row of the page before. `view`
+    is one of the views that a reader has.
     """
 
     parent: Name
@@ -51,6 +57,12 @@ class ListQuery:
     visible: Visible | None = None
     show_deleted: bool = False
     view: str = ""
+
+
+def above_wildcards(parent: Name) -> str:
+    """Answer the key of what holds everything that a name with `-` may mean."""
+    segments = parent.key.split("/")
+    return "/".join(segments[: segments.index(WILDCARD) - 1]) or ROOT
 
 
 class Reader(Protocol):

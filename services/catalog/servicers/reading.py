@@ -1,11 +1,11 @@
 """Gets and lists: rows that are messages already, answered as they are."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from services.catalog.domain import reasons
-from services.catalog.ports.reading import ListQuery, Reader, Stored
+from services.catalog.ports.reading import ListQuery, Reader, Stored, Visible, above_wildcards
 from services.catalog.servicers.dependencies import Dependencies
 from services.catalog.servicers.mutations import scope_of
 from services.kernel.errors import NotFound, ResourceInfo
@@ -16,8 +16,6 @@ from services.kernel.rpc.call import Call
 
 # A page holds at most this many bytes of resources, and at least one (performance.md, section 7).
 _PAGE_BYTES: Final = 1024 * 1024
-# How many rows a wildcard list looks at for one page, when it may show few of them.
-_LOOKED_AT: Final = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,13 +65,17 @@ def page(
     listing: Listing,
     view: str = "",
 ) -> Any:
-    """Answer a page of a list.
+    """Answer a page of a list, by one statement.
 
-    Below a name with `-` the caller's rights are asked row by row, and a page may be short.
+    Below a name with `-` the page holds what the caller may see, decided at one revision of the
+    policy. The next page is decided anew, at that revision or a later one: what was taken away in
+    between is not shown any more. A token therefore binds the caller and what was asked for, and
+    for these lists it carries the revision that must have been reached.
 
     Raises:
         InvalidArgument: the filter, the order, the page size or the token.
         NotFound: PARENT_NOT_FOUND.
+        Unavailable: there is no policy here that is fresh enough for a list.
     """
     parent = scope_of(call)
     violations = call.violations
@@ -88,7 +90,7 @@ def page(
     )
     comparisons: Sequence[Any] = ()
     orders: Sequence[Any] = ()
-    last = None
+    last: tuple[Any, ...] | None = None
     with violations.collect():
         size = page_size(request.page_size)
     with violations.collect():
@@ -100,31 +102,74 @@ def page(
     violations.raise_if_any()
     query = ListQuery(
         parent=parent,
-        limit=_LOOKED_AT if parent.has_wildcard else size + 1,
+        limit=size + 1,
         comparisons=comparisons,
         order=orders,
         after=last,
         show_deleted=getattr(request, "show_deleted", False),
         view=view,
     )
+    if parent.has_wildcard:
+        rows, position = _seen(dependencies, call, reader, query, size=size)
+    else:
+        rows, position = _below(dependencies, call, reader, query, size=size, listing=listing)
+    token = "" if position is None else dependencies.page_tokens.encode(position, binding)
+    return listing.response(rows, token)
+
+
+def _below(
+    dependencies: Dependencies,
+    call: Call,
+    reader: Reader,
+    query: ListQuery,
+    *,
+    size: int,
+    listing: Listing,
+) -> tuple[Sequence[Stored], tuple[Any, ...] | None]:
+    """Answer the rows of a page below one parent, and where the next page begins."""
+    parent = query.parent
     rows = reader.page(query)
-    if not rows and not parent.has_wildcard and not listing.parent_exists(parent):
+    if not rows and not listing.parent_exists(parent):
         raise NotFound(
             f"{parent.text} does not exist",
             reason=reasons.PARENT_NOT_FOUND,
             metadata={"resource": parent.text},
             resource=ResourceInfo(listing.parent_type, parent.text),
         )
-    if parent.has_wildcard:
-        shown, more = _visible(call, rows, size, action=listing.action, full=query.limit)
-    else:
-        shown, more = _fitting(rows, size)
-        for row in shown[:1]:
-            judge_anew(dependencies, call, row.policy_revision, parent.text)
-    token = ""
-    if more is not None:
-        token = dependencies.page_tokens.encode(more.position, binding)
-    return listing.response(shown, token)
+    shown, last = _fitting(rows, size)
+    if shown:
+        newest = max(row.policy_revision for row in shown)
+        judge_anew(dependencies, call, newest, parent.text)
+    return shown, None if last is None else last.position
+
+
+def _seen(
+    dependencies: Dependencies, call: Call, reader: Reader, query: ListQuery, *, size: int
+) -> tuple[Sequence[Stored], tuple[Any, ...] | None]:
+    """Answer the rows of a page that the caller may see, and where the next page begins."""
+    access: Any = call.access
+    action = call.policy.action
+    if query.after is not None:
+        reached, *position = query.after
+        access = dependencies.control.at_least(access, call.caller, reached, call.deadline)
+        query = replace(query, after=tuple(position))
+    found = access.accessible(action, above_wildcards(query.parent))
+    if not found.allowed:
+        return (), None
+    visible = Visible(found.allowed, found.denied, found.denied_here)
+    shown, last = _fitting(reader.page(replace(query, visible=visible)), size)
+    # What was written under a newer policy is shown where that one allows it too.
+    newest = max((row.policy_revision for row in shown), default=0)
+    if newest > access.revision:
+        newer = dependencies.control.at_least(access, call.caller, newest, call.deadline)
+        revision = access.revision
+        shown = [
+            row
+            for row in shown
+            if row.policy_revision <= revision or newer.allowed(action, row.key)
+        ]
+        access = newer
+    return shown, None if last is None else (access.revision, *last.position)
 
 
 def _fitting(rows: Sequence[Stored], size: int) -> tuple[Sequence[Stored], Stored | None]:
@@ -135,22 +180,6 @@ def _fitting(rows: Sequence[Stored], size: int) -> tuple[Sequence[Stored], Store
         if count == size or (count and total > _PAGE_BYTES):
             return rows[:count], rows[count - 1]
     return rows, None
-
-
-def _visible(
-    call: Call, rows: Sequence[Stored], size: int, *, action: str, full: int
-) -> tuple[Sequence[Stored], Stored | None]:
-    """Answer the rows that the caller may see, and from where to go on."""
-    shown: list[Stored] = []
-    total = 0
-    for row in rows:
-        if not call.access.allowed(action, row.key):
-            continue
-        total += len(row.body)
-        if len(shown) == size or (shown and total > _PAGE_BYTES):
-            return shown, shown[-1]
-        shown.append(row)
-    return shown, rows[-1] if len(rows) == full else None
 
 
 def judge_anew(

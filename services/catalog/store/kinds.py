@@ -20,6 +20,7 @@ from services.catalog.domain.disk_encryption_set import DiskEncryptionSet
 from services.catalog.domain.disks import Disk, DiskLike, Snapshot
 from services.catalog.domain.gallery import Gallery
 from services.catalog.domain.managed_image import ManagedImage
+from services.catalog.domain.names import ordered_key
 from services.catalog.domain.resource_group import ResourceGroup
 from services.catalog.domain.storage_account import StorageAccount
 from services.catalog.domain.system import System
@@ -73,6 +74,7 @@ def _version_columns(version: Version) -> Mapping[str, Any]:
         "major": major,
         "minor": minor,
         "patch": patch,
+        "ordered_key": ordered_key(version.key),
         "mode": version.mode.value,
         "storage_type": version.storage_type.value,
         "exclude_from_latest": version.exclude_from_latest,

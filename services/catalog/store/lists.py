@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Select, Table, bindparam, exists, func, select
 
 from services.catalog.convert.versions import end_of_life_fragment
+from services.catalog.domain.names import ordered_key
 from services.catalog.domain.region import location_key
 from services.catalog.domain.version import VersionState
 from services.catalog.ports.reading import Resolved
@@ -64,7 +65,7 @@ def _targeted(one: Comparison) -> ColumnElement[bool]:
 
 _groups, _galleries = tables.resource_groups, tables.galleries
 
-GROUPS: Final = ListSpec(_groups, _common(_groups), _orders(_groups), (_groups.c.key,))
+GROUPS: Final = ListSpec(_groups, _common(_groups), _orders(_groups), _groups.c.key, depth=2)
 GALLERIES: Final = ListSpec(
     _galleries,
     _common(_galleries)
@@ -74,7 +75,8 @@ GALLERIES: Final = ListSpec(
         "soft_delete_policy.enabled": _galleries.c.soft_delete_enabled,
     },
     _orders(_galleries),
-    (_galleries.c.key,),
+    _galleries.c.key,
+    depth=3,
 )
 _identifier: Final = {
     f"identifier.{part}": func.lower(_d[part]) for part in ("publisher", "offer", "sku")
@@ -91,7 +93,8 @@ DEFINITIONS: Final = ListSpec(
         "end_of_life_time": _d.end_of_life_time,
     },
     _orders(image_definitions, "end_of_life_time") | _identifier,
-    (_d.key,),
+    _d.key,
+    depth=4,
     special={
         field: lambda one, field=field: _folded(_identifier[field], one)  # type: ignore[misc]
         for field in _identifier
@@ -105,7 +108,8 @@ MANAGED_IMAGES: Final = ListSpec(
         for name in ("os_type", "os_state", "hyper_v_generation", "architecture")
     },
     _orders(tables.managed_images),
-    (tables.managed_images.c.key,),
+    tables.managed_images.c.key,
+    depth=3,
 )
 
 
@@ -114,7 +118,7 @@ def _of_sources(table: Table, *columns: str) -> ListSpec:
     t = table.c
     special = {"blob": _blob_of(table)} if "blob_key" in t else None
     filters = _common(table) | {name: t[name] for name in columns}
-    return ListSpec(table, filters, _orders(table), (t.key,), special=special)
+    return ListSpec(table, filters, _orders(table), t.key, depth=3, special=special)
 
 
 def _blob_of(table: Table) -> Callable[[Comparison], ColumnElement[bool]]:
@@ -148,7 +152,9 @@ VERSIONS: Final = ListSpec(
     },
     _orders(image_versions, "publish_time", "delete_time")
     | {"effective_end_of_life_time": _effective},
-    (_v.major, _v.minor, _v.patch, _v.key),
+    _v.ordered_key,
+    depth=5,
+    ordered=ordered_key,
     shown=_v.version_state == VersionState.ACTIVE.value,
     special={"target_regions.location": _targeted},
 )

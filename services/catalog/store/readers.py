@@ -19,14 +19,20 @@ from sqlalchemy import (
     exists,
     func,
     literal,
-    not_,
-    or_,
     select,
 )
 from sqlalchemy.dialects.postgresql import JSONB
 
 from services.catalog.domain.region import location_key
-from services.catalog.ports.reading import ListQuery, Stored
+from services.catalog.ports.reading import ListQuery, Stored, Visible, above_wildcards
+from services.catalog.store.visible import (
+    LIMIT,
+    Range,
+    after_position,
+    seen_page,
+    visible_ranges,
+)
+from services.catalog.store.visible import parameters as ranges_told
 from services.kernel.db.engine import Database
 from services.kernel.db.listing import after, at_or_below, compare, conditions
 from services.kernel.db.tables import UtcTime, from_microseconds, to_microseconds
@@ -44,17 +50,20 @@ NEVER: Final = datetime.max.replace(microsecond=0, tzinfo=UTC)
 class ListSpec:
     """How one kind is listed.
 
-    `filters` and `orders` are the columns of the fields that a list takes; `by_name` what the
-    order of names is, below one parent. `shown` is the condition of rows that are listed unless
+    `filters` and `orders` are the columns of the fields that a list takes; `by_name` is what the
+    order of names is, below one parent and across all: the key, or what `ordered` makes of it.
+    `depth` is the number of ids in a key. `shown` is the condition of rows that are listed unless
     deleted ones are asked for.
     """
 
     table: Table
     filters: Columns
     orders: Columns
-    by_name: Sequence[ColumnElement[Any]]
+    by_name: ColumnElement[Any]
+    depth: int
     shown: ColumnElement[bool] | None = None
     special: Mapping[str, Callable[[Comparison], ColumnElement[bool]]] | None = None
+    ordered: Callable[[str], str] = str
 
 
 class TableReader:
@@ -67,7 +76,11 @@ class TableReader:
         self._dialect: Final = db.dialect
         self._get: Final = db.prepare(self.selected().where(t.key == bindparam("k")))
         self._exists: Final = select(exists().where(t.key == bindparam("k")))
-        self._first: Final = self._page_of(spec.by_name).where(t.parent_key == bindparam("p"))
+        self._first: Final = (
+            self._page_of(spec.by_name)
+            .where(spec.by_name >= bindparam("low"), spec.by_name < bindparam("high"))
+            .limit(bindparam(LIMIT))
+        )
 
     def selected(self) -> Select[Any]:
         """Answer the columns of an answer: key, policy revision, then what `body` reads."""
@@ -90,13 +103,32 @@ class TableReader:
 
     def page(self, query: ListQuery) -> Sequence[Stored]:
         """Answer at most `query.limit` rows in the order that is asked for, by one statement."""
-        columns, descending = self._order(query.order, below_one=not query.parent.has_wildcard)
-        if self._is_plain(query):
-            parameters = {"p": query.parent.key, "n": query.limit}
-            rows = self._db.read(lambda c: c.execute(self._first, parameters).all())
+        columns, descending = self._order(query.order)
+        parameters: dict[str, Any] = {LIMIT: query.limit}
+        if query.visible is not None:
+            ranges = self._ranges(query, columns, descending)
+            if not ranges:
+                return ()
+            parameters |= ranges_told(ranges, descending=descending[0])
+            statement = seen_page(
+                self._narrowed(query, columns, descending),
+                self._spec.by_name,
+                columns,
+                key=self._spec.table.c.key,
+                descending=descending,
+                dialect=self._dialect,
+            )
+        elif self._is_plain(query):
+            statement = self._first
+            parameters |= {"low": f"{query.parent.key}/", "high": f"{query.parent.key}0"}
         else:
-            statement = self._statement(query, columns, descending)
-            rows = self._db.read(lambda c: c.execute(statement, {"n": query.limit}).all())
+            ordered = [
+                column.desc() if down else column
+                for column, down in zip(columns, descending, strict=True)
+            ]
+            statement = self._narrowed(query, columns, descending).add_columns(*columns)
+            statement = statement.order_by(*ordered).limit(bindparam(LIMIT))
+        rows = self._db.read(lambda c: c.execute(statement, parameters).all())
         width = len(columns)
         return [
             Stored(
@@ -114,62 +146,63 @@ class TableReader:
             or query.comparisons
             or query.order
             or query.after
-            or query.visible
             or query.show_deleted
         )
 
-    def _page_of(self, columns: Sequence[ColumnElement[Any]]) -> Select[Any]:
-        statement = self.selected().add_columns(*columns).order_by(*columns)
-        if self._spec.shown is not None:
-            statement = statement.where(self._spec.shown)
-        return statement.limit(bindparam("n"))
+    def _page_of(self, column: ColumnElement[Any]) -> Select[Any]:
+        statement = self.selected().add_columns(column).order_by(column)
+        return statement if self._spec.shown is None else statement.where(self._spec.shown)
 
-    def _statement(
+    def _ranges(
+        self, query: ListQuery, columns: Sequence[ColumnElement[Any]], descending: Sequence[bool]
+    ) -> Sequence[Range]:
+        """Answer where the rows that the caller may see lie, from the page on."""
+        spec = self._spec
+        visible = query.visible or Visible(())
+        ranges = visible_ranges(visible, depth=spec.depth, ordered=spec.ordered)
+        if query.after is None or columns[0] is not spec.by_name:
+            return ranges
+        return after_position(ranges, query.after[0], descending=descending[0])
+
+    def _narrowed(
         self, query: ListQuery, columns: Sequence[ColumnElement[Any]], descending: Sequence[bool]
     ) -> Select[Any]:
+        """Answer what is selected, with all conditions of a query but what its caller may see."""
         spec = self._spec
-        ordered = [
-            column.desc() if down else column
-            for column, down in zip(columns, descending, strict=True)
-        ]
-        statement = self.selected().add_columns(*columns).order_by(*ordered)
-        statement = statement.where(
-            *within(spec.table.c.parent_key, query.parent),
-            *self._conditions(query.comparisons),
-        )
+        t = spec.table.c
+        statement = self.selected().where(*self._conditions(query.comparisons))
+        if query.visible is not None:
+            statement = statement.where(*below_wildcards(t.parent_key, query.parent))
+        elif columns[0] is spec.by_name and not query.parent.has_wildcard:
+            # Names of one parent are a range of their own index.
+            low, high = f"{query.parent.key}/", f"{query.parent.key}0"
+            statement = statement.where(spec.by_name >= low, spec.by_name < high)
+        else:
+            statement = statement.where(*within(t.parent_key, query.parent))
         if spec.shown is not None and not query.show_deleted:
             statement = statement.where(spec.shown)
-        if query.visible is not None:
-            statement = statement.where(
-                or_(*(at_or_below(spec.table.c.key, one) for one in query.visible.allowed)),
-                *(not_(at_or_below(spec.table.c.key, one)) for one in query.visible.denied),
-            )
         if query.after is not None:
             values = [restored(c, v) for c, v in zip(columns, query.after, strict=True)]
             statement = statement.where(after(columns, values, descending=descending))
-        return statement.limit(bindparam("n"))
+        return statement
 
-    def _order(
-        self, orders: Sequence[Order], *, below_one: bool
-    ) -> tuple[list[ColumnElement[Any]], list[bool]]:
-        t = self._spec.table.c
+    def _order(self, orders: Sequence[Order]) -> tuple[list[ColumnElement[Any]], list[bool]]:
         columns: list[ColumnElement[Any]] = []
         descending: list[bool] = []
         for order in orders or (Order(_NAME),):
             if order.field == _NAME:
-                found = list(self._spec.by_name)
-                # Across parents a number means nothing without its definition.
-                if not below_one and len(found) > 1:
-                    found.insert(0, t.parent_key)
+                found = self._spec.by_name
             else:
                 column = self._spec.orders[order.field]
                 is_time = isinstance(column.type, UtcTime)
-                found = [func.coalesce(column, _never(column)) if is_time else column]
-            columns += found
-            descending += [order.descending] * len(found)
-        if columns[-1] is not t.key:
-            columns.append(t.key)
-            descending.append(descending[-1])
+                found = func.coalesce(column, _never(column)) if is_time else column
+            columns.append(found)
+            descending.append(order.descending)
+            if order.field == _NAME:
+                # Nothing is left to be ordered.
+                return columns, descending
+        columns.append(self._spec.table.c.key)
+        descending.append(descending[-1])
         return columns, descending
 
     def _conditions(self, comparisons: Sequence[Comparison]) -> list[ColumnElement[bool]]:
@@ -186,16 +219,22 @@ def within(parent_key: ColumnElement[Any], parent: Name) -> list[ColumnElement[b
     """Answer the conditions that a row lies below a parent whose ids may be `-`."""
     if not parent.has_wildcard:
         return [parent_key == parent.key]
+    return [
+        at_or_below(parent_key, above_wildcards(parent)),
+        *below_wildcards(parent_key, parent),
+    ]
+
+
+def below_wildcards(parent_key: ColumnElement[Any], parent: Name) -> list[ColumnElement[bool]]:
+    """Answer the conditions that a row has the ids that a parent names after a `-`."""
     segments = parent.key.split("/")
     first = segments.index(WILDCARD)
-    found: list[ColumnElement[bool]] = []
-    if first > 1:
-        found.append(at_or_below(parent_key, "/".join(segments[: first - 1])))
+    if set(segments[first::2]) == {WILDCARD}:
+        return []
     # An id holds no slash, and all keys of a table have the same collections in the same
     # places, so that `%` cannot stand for more than one id where what follows still fits.
     pattern = "/".join("%" if one == WILDCARD else _escaped(one) for one in segments)
-    found.append(parent_key.like(pattern, escape="\\"))
-    return found
+    return [parent_key.like(pattern, escape="\\")]
 
 
 def tag_condition(column: ColumnElement[Any], one: Comparison, dialect: str) -> ColumnElement[bool]:

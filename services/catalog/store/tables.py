@@ -134,6 +134,8 @@ image_versions: Final = _resource(
     Column("major", Integer, nullable=False),
     Column("minor", Integer, nullable=False),
     Column("patch", Integer, nullable=False),
+    # The key with every number as long as the longest, so that its order is that of names.
+    Column("ordered_key", KeyText, nullable=False),
     Column("mode", Text, nullable=False),
     Column("storage_type", Text, nullable=False),
     Column("exclude_from_latest", Boolean, nullable=False),
@@ -143,6 +145,8 @@ image_versions: Final = _resource(
     Column("delete_time", UtcTime),
     Column("consumption_end_time", UtcTime),
     Column("purge_time", UtcTime),
+    # When retention ends or, after that, the version is purged: of soft-deleted ones alone.
+    Column("expiry_time", UtcTime),
     Column("generation", BigInteger, nullable=False),
     Column("aggregated_state", Text, nullable=False),
     # A resource that must live on while the version is unfinished or shallow.
@@ -151,15 +155,16 @@ image_versions: Final = _resource(
     Column("status_body", LargeBinary, nullable=False),
     Column("uefi_body", LargeBinary, nullable=False),
 )
-Index(
-    "ix_image_versions_number",
-    image_versions.c.parent_key,
-    image_versions.c.major,
-    image_versions.c.minor,
-    image_versions.c.patch,
-    image_versions.c.key,
-)
+Index("uq_image_versions_ordered_key", image_versions.c.ordered_key, unique=True)
 Index("ix_image_versions_source", image_versions.c.source_key)
+_expiring = text("expiry_time IS NOT NULL")
+Index(
+    "ix_image_versions_expiry",
+    image_versions.c.expiry_time,
+    image_versions.c.key,
+    sqlite_where=_expiring,
+    postgresql_where=_expiring,
+)
 
 # One row for each region that a version is wanted in, or was and is not yet rid of.
 version_regions: Final = Table(
