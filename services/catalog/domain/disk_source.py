@@ -63,3 +63,13 @@ class SourceDisk:
         """What a caller names the source by: a resource, and the path of a file in it."""
         name = self.origin or self.source.name
         return f"{name}/{self.source.path}" if self.source.path else name
+
+    @property
+    def naming_key(self) -> str:
+        """What `named` is compared by."""
+        return naming_key(self.origin or self.source.name, self.source.path)
+
+
+def naming_key(name: str, path: str = "") -> str:
+    """Answer what the names of sources are compared by: paths of files have a case, names none."""
+    return f"{key(name)}/{path}" if path else key(name)

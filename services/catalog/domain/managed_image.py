@@ -13,6 +13,7 @@ from services.catalog.domain.hardware import (
     PurchasePlan,
 )
 from services.catalog.domain.resource import Resource
+from services.catalog.domain.system import System
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,3 +37,18 @@ class ManagedImage(Resource):
     purchase_plan: PurchasePlan | None = None
     disk_encryption_set: str = ""
     held_blobs: tuple[str, ...] = ()
+
+    @property
+    def system(self) -> System:
+        """What is known of the operating system on it."""
+        return System(
+            os_type=self.os_type,
+            os_state=self.os_state,
+            hyper_v_generation=self.hyper_v_generation,
+            architecture=self.architecture,
+            security_type=self.security_type,
+            carries_vm_guest_state=self.carries_vm_guest_state,
+            accelerated_networking=self.accelerated_networking,
+            disk_controllers=self.disk_controllers,
+            purchase_plan=self.purchase_plan,
+        )

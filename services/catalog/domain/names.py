@@ -50,6 +50,8 @@ MANAGED_IMAGE_TYPE: Final = "stoa.dev/ManagedImage"
 STORAGE_ACCOUNT_TYPE: Final = "stoa.dev/StorageAccount"
 DISK_ENCRYPTION_SET_TYPE: Final = "stoa.dev/DiskEncryptionSet"
 BLOB_TYPE: Final = "stoa.dev/Blob"
+SHARED_VERSION_TYPE: Final = "stoa.dev/SharedGalleryImageVersion"
+COMMUNITY_VERSION_TYPE: Final = "stoa.dev/CommunityGalleryImageVersion"
 
 PATTERNS: Final = {
     RESOURCE_GROUP_TYPE: RESOURCE_GROUPS,
@@ -65,10 +67,10 @@ PATTERNS: Final = {
     "stoa.dev/Usage": USAGES,
     "stoa.dev/SharedGallery": SHARED_GALLERIES,
     "stoa.dev/SharedGalleryImage": SHARED_DEFINITIONS,
-    "stoa.dev/SharedGalleryImageVersion": SHARED_VERSIONS,
+    SHARED_VERSION_TYPE: SHARED_VERSIONS,
     "stoa.dev/CommunityGallery": COMMUNITY_GALLERIES,
     "stoa.dev/CommunityGalleryImage": COMMUNITY_DEFINITIONS,
-    "stoa.dev/CommunityGalleryImageVersion": COMMUNITY_VERSIONS,
+    COMMUNITY_VERSION_TYPE: COMMUNITY_VERSIONS,
 }
 """What each resource type of the contract is called, for the test that compares them."""
 

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 from services.catalog.domain.definition import Definition
 from services.catalog.domain.gallery import Gallery
 from services.catalog.domain.region_status import RegionStatus
-from services.catalog.domain.version import Number, Version
+from services.catalog.domain.version import Number, Version, WholeSource
 from services.kernel.filter import Order
 
 
@@ -66,6 +66,25 @@ class VersionView:
     policy_revision: int
     position: tuple[Any, ...]
     status: RegionStatus | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OpenedVersion:
+    """A version of somebody else's gallery; `name` is what the caller knows it by."""
+
+    name: str
+    view: VersionView
+
+
+class OpenedVersions(Protocol):
+    """The versions that publishers have opened to the caller."""
+
+    def find(self, source: WholeSource) -> OpenedVersion | None:
+        """Answer the version that a source names, None where it cannot be seen or used.
+
+        Raises:
+            Unavailable: the copy of the policy here is too old to tell.
+        """
 
 
 class Views(Protocol):

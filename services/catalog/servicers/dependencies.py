@@ -48,3 +48,7 @@ class Dependencies:
     def transact(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in a transaction of its own, beside that of a call."""
         return self.db.transact(lambda connection: self.run(connection, work))
+
+    def look(self, work: Callable[[Tx], T]) -> T:
+        """Run `work`, which only reads, without a transaction that others would wait for."""
+        return self.db.read(lambda connection: self.run(connection, work))

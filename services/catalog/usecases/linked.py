@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from services.catalog.domain import reasons
 from services.catalog.ports.calls import Context
-from services.kernel.errors import PermissionDenied
+from services.kernel.errors import NotFound, PermissionDenied
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,10 +22,19 @@ def authorize(target: Demand, linked: Sequence[Demand], context: Context) -> Non
 
     Raises:
         PermissionDenied: LINKED_PERMISSION_DENIED for what is referred to.
+        NotFound: SOURCE_NOT_FOUND for a view of what is not shared with the caller.
     """
     demands = [target, *linked]
     try:
         context.access.require_all([(one.action, one.scope, one.field) for one in demands])
+    except NotFound as error:
+        name = error.metadata.get("resource", "")
+        raise NotFound(
+            error.message,
+            reason=reasons.SOURCE_NOT_FOUND,
+            metadata={"resource": name},
+            resource=error.resource,
+        ) from error
     except PermissionDenied as error:
         found = error.metadata
         at_fault = next(
