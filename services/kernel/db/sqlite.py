@@ -8,7 +8,7 @@ import os
 import sqlite3
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,16 +24,34 @@ _MMAP_BYTES = 256 * 1024 * 1024
 _READ_CACHE_KIB = 16 * 1024
 _WRITE_CACHE_KIB = 64 * 1024
 _JOURNAL_LIMIT_BYTES = 64 * 1024 * 1024
+# Rows that a thread remembers: those that are asked for again and again, not the whole table.
+_REMEMBERED_ROWS = 1024
+# Larger values are not remembered: a thread holds some megabytes at most.
+_REMEMBERED_BYTES = 8 * 1024
 
 
 @dataclass(slots=True, eq=False)
 class _Held:
-    """A connection that a thread keeps, opened at some generation of the database."""
+    """A connection that a thread keeps, opened at some generation of the database.
+
+    `rows` are what lookups found since the database was at `version`, a number that can only be
+    compared on one connection: so each thread remembers for itself.
+    """
 
     connection: Connection
     raw: sqlite3.Connection
     generation: int
     thread: threading.Thread
+    version: int = -1
+    rows: dict[tuple[Prepared, tuple[Any, ...]], Row] = field(default_factory=dict)
+
+    def remembered(self) -> dict[tuple[Prepared, tuple[Any, ...]], Row]:
+        """Answer the rows that no commit of anybody can have changed."""
+        (version,) = self.raw.execute("PRAGMA data_version").fetchone()
+        if version != self.version or len(self.rows) >= _REMEMBERED_ROWS:
+            self.rows = {}
+            self.version = version
+        return self.rows
 
 
 class SqliteDatabase(Database):
@@ -79,18 +97,33 @@ class SqliteDatabase(Database):
             raise
 
     def first(self, lookup: Prepared, parameters: Mapping[str, Any]) -> Row | None:
-        """Run a prepared lookup on the calling thread's connection, below SQLAlchemy."""
+        """Run a prepared lookup on the calling thread's connection, below SQLAlchemy.
+
+        A row that it found before, and that no commit can have changed since, is answered
+        without a statement (performance.md, section 2b: the probe costs half of a lookup).
+        """
         self._refuse_nested()
-        for collected in self._collecting:
-            collected.append(lookup.text)
-        raw = self._thread_connection().raw
+        held = self._thread_connection()
+        values = lookup.values(parameters)
+        wanted = (lookup, values)
         try:
-            stored = raw.execute(lookup.text, lookup.values(parameters)).fetchone()
+            rows = held.remembered()
+            known = rows.get(wanted)
+            if known is not None:
+                return known
+            for collected in self._collecting:
+                collected.append(lookup.text)
+            stored = held.raw.execute(lookup.text, values).fetchone()
         except sqlite3.OperationalError as error:
             if is_busy(error):
                 raise unavailable("the database is locked") from error
             raise
-        return None if stored is None else lookup.row(stored)
+        if stored is None:
+            return None
+        found = lookup.row(stored)
+        if all(len(one) <= _REMEMBERED_BYTES for one in stored if isinstance(one, bytes | str)):
+            rows[wanted] = found
+        return found
 
     def snapshot(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` inside one read transaction of the calling thread's connection."""

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Integer, bindparam, column, func, select, table, text
 from sqlalchemy.exc import IntegrityError
 
 from services.kernel.db.engine import Database
@@ -186,6 +186,34 @@ def test_the_data_version_changes_with_a_commit_of_anybody(sqlite_url: str, open
     seen.append(one.data_version())
     assert seen[0] == seen[1]
     assert len(set(seen)) == 3
+
+
+def test_a_row_found_before_is_answered_without_a_statement(database: Database):
+    database.transact(put(7))
+    by_number = select(column("a", Integer)).select_from(table("t"))
+    lookup = database.prepare(by_number.where(column("a") == bindparam("a", type_=Integer)))
+    with database.statements() as statements:
+        found = [database.first(lookup, {"a": 7}) for _ in range(3)]
+    assert found == [[7]] * 3
+    assert statements == [lookup.text]
+
+
+def test_a_commit_of_another_process_is_seen_by_the_next_lookup(
+    sqlite_url: str, open_database: Callable[..., Database], database: Database
+):
+    lookup = database.prepare(select(func.count()).select_from(table("t")))
+    other = open_database(sqlite_url)
+    for number in range(3):
+        assert [database.first(lookup, {}) for _ in range(2)] == [[number]] * 2
+        other.transact(put(number))
+
+
+def test_what_is_not_there_is_not_remembered(database: Database):
+    by_number = select(column("a", Integer)).select_from(table("t"))
+    lookup = database.prepare(by_number.where(column("a") == bindparam("a", type_=Integer)))
+    with database.statements() as statements:
+        assert [database.first(lookup, {"a": 1}) for _ in range(2)] == [None, None]
+    assert len(statements) == 2
 
 
 def test_the_file_and_its_journals_are_private(tmp_path: Path, database: Database):
