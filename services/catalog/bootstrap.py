@@ -43,6 +43,7 @@ from services.catalog.store.transaction import Stores
 from services.catalog.store.usage import StoredUsage, purge_crossed
 from services.catalog.workers import duties, sources
 from services.catalog.workers import replication as versions
+from services.catalog.workers.expiry import Expiry
 from services.catalog.workers.feed import ReplicationFeed
 from services.catalog.workers.housekeeping import Housekeeping
 from services.catalog.workers.sharing import ShareFinisher
@@ -116,14 +117,14 @@ class Foundation:
         return self.db.transact(lambda connection: self.stores.run(connection, work))
 
 
-def open_foundation(config: Config, stack: ExitStack) -> Foundation:
-    """Open what every process has; `stack` closes it.
+def open_foundation(config: Config, stack: ExitStack, clock: Clock | None = None) -> Foundation:
+    """Open what every process has; `stack` closes it. Without a `clock` it is the machine's.
 
     Raises:
         SchemaMismatchError: the database is not migrated.
     """
     telemetry = open_telemetry(config, SERVICE, stack)
-    clock = SystemClock()
+    clock = clock or SystemClock()
     db = open_database(config, REVISION, stack)
     stores = Stores(
         OperationStore(db, tables.operations, clock),
@@ -233,6 +234,7 @@ def build_duties(foundation: Foundation) -> duties.Duties:
         foundation.replication, foundation.transact, lambda: db.read(read_cursor)
     )
     finisher = ShareFinisher(foundation.transact, AuthzSharing(foundation.authz), foundation.clock)
+    expiry = Expiry(foundation.transact, foundation.clock)
     housekeeping = Housekeeping(
         db,
         operations=stores.operations,
@@ -246,6 +248,7 @@ def build_duties(foundation: Foundation) -> duties.Duties:
             "outbox": duties.outbox_duty(drainer),
             "feed": duties.feed_duty(feed.follower),
             "sharing": lambda held: finisher.run(held.stop),
+            "expiry": lambda held: expiry.run(held.stop),
             "housekeeping": duties.housekeeping_duty(housekeeping),
         },
         ttl=foundation.config.lease_seconds,

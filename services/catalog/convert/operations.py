@@ -73,19 +73,39 @@ def delete_metadata(
     *,
     create_time: datetime,
     end_time: datetime | None = None,
-    deleted: int = 0,
-    status_message: str = "",
+    regions: Sequence[RegionStatus] = (),
 ) -> bytes:
-    """Answer the metadata of a deletion."""
+    """Answer the metadata of a deletion that begins, or that would."""
     message = pb.DeleteOperationMetadata(
         target=target,
         verb="delete",
-        status_message=status_message,
         resources=resources[:_LISTED],
         resource_count=len(resources),
-        deleted_count=deleted,
+        regions=[encode_region(one) for one in regions],
     )
     message.create_time.FromDatetime(create_time)
+    if end_time is not None:
+        message.end_time.FromDatetime(end_time)
+    return packed(message)
+
+
+def delete_progress(
+    metadata: bytes,
+    deleted: int,
+    *,
+    cancel_requested: bool,
+    end_time: datetime | None = None,
+) -> bytes:
+    """Answer the metadata of a deletion when so many more resources are gone."""
+    message = pb.DeleteOperationMetadata()
+    AnyMessage.FromString(metadata).Unpack(message)
+    message.deleted_count += deleted
+    message.cancel_requested = cancel_requested
+    message.status_message = (
+        f"{message.deleted_count} of {message.resource_count} are gone"
+        if message.resource_count > 1
+        else ""
+    )
     if end_time is not None:
         message.end_time.FromDatetime(end_time)
     return packed(message)

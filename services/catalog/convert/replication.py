@@ -6,6 +6,7 @@ from typing import Final
 from stoa.replication.v1 import copy_state_pb2, desired_replicas_pb2, region_pb2, replication_pb2
 from stoa.replication.v1 import replication_feed_pb2 as feed_pb
 
+from services.catalog.convert.common import timestamp
 from services.catalog.convert.hardware import FORMATS, STORAGE_TYPES
 from services.catalog.convert.managed_images import selector
 from services.catalog.convert.replication_status import REGION_STATES
@@ -105,6 +106,7 @@ def encode_desired(desired: Desired) -> desired_replicas_pb2.DesiredReplicas:
             for one in desired.regions
         ],
         home_location=desired.home,
+        read_end_time=None if desired.read_end is None else timestamp(desired.read_end),
     )
 
 

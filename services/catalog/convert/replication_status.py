@@ -1,6 +1,7 @@
 """How far a version is, as the contract tells it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Final
 
 from google.rpc import status_pb2
@@ -8,7 +9,7 @@ from stoa.catalog.v1 import replication_status_pb2 as pb
 from stoa.type.v1 import replication_progress_pb2, replication_state_pb2
 
 from services.catalog.convert.common import PROVISIONING_STATES, EnumMap
-from services.catalog.domain.progress import AggregatedState, aggregated, percent
+from services.catalog.domain.progress import AggregatedState, aggregated, percent, usable
 from services.catalog.domain.region_status import RegionState, RegionStatus
 from services.catalog.domain.version import Version
 
@@ -28,7 +29,7 @@ def encode_status(version: Version, regions: Sequence[RegionStatus]) -> pb.Repli
     """Answer the status of all regions of a version."""
     return pb.ReplicationStatus(
         aggregated_state=AGGREGATED_STATES.number(aggregated(regions)),
-        summary=[encode_region(one) for one in regions],
+        summary=[encode_region(replace(one, usable=usable(version, one))) for one in regions],
         replication=version.replication,
         progress_percent=percent(regions),
     )

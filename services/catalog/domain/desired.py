@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from services.catalog.domain.disk_source import SourceDisk
@@ -10,9 +11,12 @@ from services.catalog.domain.version import ReplicationMode, Version
 from services.kernel.names import fold
 
 ENSURE_REPLICAS: Final = "ensure_replicas"
+SOFT_DELETE_VERSION: Final = "soft_delete_version"
 DELETE_VERSION: Final = "delete_version"
 WRITE_ACTION: Final = "Microsoft.Compute/galleries/images/versions/write"
 DELETE_ACTION: Final = "Microsoft.Compute/galleries/images/versions/delete"
+CATALOG_ITSELF: Final = "workloads/catalog"
+"""The subject of what the catalog does by itself; such a grant lowers and ends, no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,10 @@ class WantedRegion:
 
 @dataclass(frozen=True, slots=True)
 class Desired:
-    """The whole desired state of a version at one generation; no regions: it is withdrawn."""
+    """The whole desired state of a version at one generation; no regions: it is withdrawn.
+
+    From `read_end` on it cannot be read, though its replicas are kept; None: never.
+    """
 
     name: str
     uid: str
@@ -52,6 +59,7 @@ class Desired:
     disks: tuple[SourceDisk, ...]
     regions: tuple[WantedRegion, ...]
     authority: Authority
+    read_end: datetime | None = None
 
 
 def desired_of(version: Version, authority: Authority) -> Desired:
@@ -81,6 +89,7 @@ def desired_of(version: Version, authority: Authority) -> Desired:
             for one in version.target_regions
         ),
         authority=authority,
+        read_end=version.consumption_end_time,
     )
 
 

@@ -52,9 +52,14 @@ def provisioning_state(version: Version, regions: Sequence[RegionStatus]) -> Pro
     return ProvisioningState.SUCCEEDED
 
 
+def usable(version: Version, region: RegionStatus) -> bool:
+    """Whether the version can be used in a region: not after the retention of a deleted one."""
+    return region.usable and not version.retention_ended
+
+
 def selectable(version: Version, region: RegionStatus) -> bool:
     """Whether `latest` may answer the version in a region (gallery-semantics 3.9)."""
-    if not region.usable or region.removing or version.deleting or version.delete_time is not None:
+    if not usable(version, region) or region.removing or version.deleting or version.soft_deleted:
         return False
     target = next((one for one in version.target_regions if one.location == region.location), None)
     return target is not None and not version.excluded_in(target)

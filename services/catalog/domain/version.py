@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from services.catalog.domain.disk_source import SourceDisk
+from services.catalog.domain.encryption import RegionEncryption
 from services.catalog.domain.hardware import StorageType
 from services.catalog.domain.resource import Resource
 
@@ -51,6 +52,7 @@ class TargetRegion:
     storage_type: StorageType | None = None
     exclude_from_latest: bool | None = None
     additional: tuple[ReplicaSet, ...] = ()
+    encryption: RegionEncryption | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,11 +75,15 @@ class WholeSourceKind(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class WholeSource:
-    """The resource that all disks of a version come from."""
+    """The resource that all disks of a version come from.
+
+    `name` is what the caller knows it by; `private` the key of a version behind a view.
+    """
 
     kind: WholeSourceKind
     name: str
     uid: str = ""
+    private: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,8 +92,10 @@ class Version(Resource):
 
     `generation` numbers the changes of what is wanted. `tenant` is the key of the tenant that
     owns the bytes. `settled` says whether every region was terminal once: before that the
-    version is CREATING, afterwards UPDATING while something is under way. `replication` is the
-    newest one. `crossed` holds the bytes that had come into regions, where their rows tell of
+    version is CREATING, afterwards UPDATING while something is under way. `uncopied` says that
+    none was COMPLETED by then: the sources are needed still. `replication` is the newest one. A
+    soft-deleted version has all three times; once `retention_ended` it cannot be
+    used any more. `crossed` holds the bytes that had come into regions, where their rows tell of
     fewer.
     """
 
@@ -105,15 +113,44 @@ class Version(Resource):
     safety: SafetyProfile | None = None
     generation: int = 1
     settled: bool = False
+    uncopied: bool = False
+    carries_vm_guest_state: bool = False
     replication: str = ""
     version_state: VersionState = VersionState.ACTIVE
     delete_time: datetime | None = None
     consumption_end_time: datetime | None = None
     purge_time: datetime | None = None
+    retention_ended: bool = False
+    uefi_digest: str = ""
     crossed: Mapping[str, int] = field(default_factory=dict)
 
+    @property
+    def encryption_sets(self) -> tuple[str, ...]:
+        """The names of the encryption sets that regions of the version are encrypted with."""
+        named = (one.encryption.sets for one in self.target_regions if one.encryption)
+        return tuple(dict.fromkeys(one for sets in named for one in sets))
+
+    @property
+    def encrypted(self) -> bool:
+        """Whether it is encrypted with keys of a customer."""
+        return bool(self.encryption_sets)
+
+    @property
+    def soft_deleted(self) -> bool:
+        """Whether it is deleted and can be had back."""
+        return self.version_state is VersionState.SOFT_DELETED
+
+    @property
+    def expiry_time(self) -> datetime | None:
+        """When the next thing happens to it by itself: its retention ends, or it is purged."""
+        if not self.soft_deleted or self.deleting:
+            return None
+        return self.purge_time if self.retention_ended else self.consumption_end_time
+
     def count_in(self, region: TargetRegion) -> int:
-        """Answer the replicas that are wanted in a region."""
+        """Answer the replicas that are wanted in a region: one of a soft-deleted version."""
+        if self.soft_deleted:
+            return 1
         return region.replica_count if region.replica_count is not None else self.replica_count
 
     def storage_in(self, region: TargetRegion) -> StorageType:

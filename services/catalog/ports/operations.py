@@ -1,8 +1,8 @@
 """Long-running operations."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from services.catalog.domain.region_status import RegionStatus
 from services.catalog.domain.version import Version, WaitMode
@@ -48,9 +48,19 @@ class Operations(Protocol):
         """Begin the operation of a change of a version; `done` ends it at once."""
 
     def start_delete(
-        self, target: str, *, owner: str, resources: Sequence[str], detail: Mapping[str, Any]
+        self,
+        target: str,
+        *,
+        owner: str,
+        resources: Sequence[str],
+        regions: Sequence[RegionStatus] = (),
+        soft: bool = False,
     ) -> StartedOperation:
-        """Begin the operation that deletes `target`, the last of `resources`."""
+        """Begin the operation that deletes `target`, the last of `resources`.
+
+        `regions` are told to let go of the bytes. A `soft` one deletes a version that can be had
+        back.
+        """
 
     def preview_version(
         self, version: Version, regions: Sequence[RegionStatus]
@@ -60,8 +70,11 @@ class Operations(Protocol):
     def preview_delete(self, resources: Sequence[str]) -> StartedOperation:
         """Answer a finished operation without a name, with what would be deleted."""
 
-    def unfinished_delete(self, target: str) -> StartedOperation | None:
-        """Answer the operation that deletes `target` already."""
+    def unfinished_delete(self, target: str, *, soft: bool = False) -> StartedOperation | None:
+        """Answer the operation that deletes `target` already, for good or softly."""
+
+    def undeleting(self, target: str) -> str:
+        """Answer the name of the operation that has `target` back, empty for none."""
 
     def blocking(self, target: str) -> str:
         """Answer the name of the oldest unfinished operation on `target`, empty for none."""
@@ -72,5 +85,8 @@ class Operations(Protocol):
     def cancel_changes(self, target: str, message: str) -> None:
         """End the unfinished changes of `target` as CANCELLED."""
 
-    def finish_delete(self, target: str) -> None:
-        """End the operation that deletes `target`."""
+    def count_deleted(self, target: str) -> None:
+        """Count one more that is gone of what the deletion of `target` takes along, if any."""
+
+    def finish_delete(self, target: str, *, soft: bool = False) -> None:
+        """End the operation that deletes `target`, for good or softly, if there is one."""

@@ -52,6 +52,9 @@ class Resources(Protocol[R]):
     def delete(self, key: str) -> None:
         """Remove a resource."""
 
+    def within(self, scope_key: str) -> Sequence[R]:
+        """Answer all resources below a scope, in the order of their keys, locked."""
+
     def names_below(self, parent_key: str, limit: int) -> Sequence[str]:
         """Answer at most `limit` names of what has this parent, in the order of their keys."""
 
@@ -103,6 +106,17 @@ class Versions(Resources[Version], Protocol):
     def deleted(self, key: str) -> datetime | None:
         """Answer when the last version of this name was deleted for good."""
 
+    def soft_deleted(self, scope_key: str, limit: int) -> Sequence[str]:
+        """Answer at most `limit` names of soft-deleted versions below a scope."""
+
+    def expiring(
+        self, now: datetime, after: tuple[datetime, str] | None, limit: int
+    ) -> Sequence[Version]:
+        """Answer soft-deleted versions to which something happens by now, by (time, key).
+
+        `after` is the time and the key of the last one of the page before.
+        """
+
     def outside(self, gallery_key: str, location: str, limit: int) -> Sequence[str]:
         """Answer at most `limit` names of versions of a gallery that are in another region."""
 
@@ -118,6 +132,12 @@ class Uses(Protocol):
 
     def remove(self, user_key: str) -> None:
         """Forget everything that a resource needs."""
+
+    def from_outside(self, scope_key: str, limit: int) -> Sequence[tuple[str, str]]:
+        """Answer at most `limit` uses of what is at or below a scope by what is not.
+
+        Each is the key of what is used and the name of what uses it.
+        """
 
     def users(self, used_key: str, limit: int) -> Sequence[str]:
         """Answer at most `limit` names of what needs a resource."""

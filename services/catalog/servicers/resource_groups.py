@@ -11,7 +11,7 @@ from services.catalog.domain.resource import ProvisioningState
 from services.catalog.servicers import mutations, reading
 from services.catalog.servicers.dependencies import Dependencies
 from services.catalog.servicers.updates import update_of
-from services.catalog.usecases import deletes, resource_groups
+from services.catalog.usecases import container_delete, deletes, resource_groups
 from services.kernel.filter import Kind
 from services.kernel.rpc.call import Call
 
@@ -99,7 +99,9 @@ def delete(dependencies: Dependencies, call: Call, request: Any, kind: deletes.D
         request,
         encode=mutations.started,
         names=("name",),
-        use=lambda context, mutation: deletes.delete(kind, command, context, mutation),
+        use=lambda context, mutation: container_delete.delete(
+            kind, command, context, mutation, transact=dependencies.transact
+        ),
     )
 
 

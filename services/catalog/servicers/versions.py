@@ -27,6 +27,7 @@ from services.catalog.usecases import (
     version_create,
     version_delete,
     version_targets,
+    version_undelete,
     version_update,
 )
 from services.kernel.errors import NotFound
@@ -154,6 +155,26 @@ class ImageVersionServicer:
             encode=mutations.started,
             names=("name",),
             use=lambda context, mutation: version_delete.delete(command, context, mutation),
+        )
+
+    def UndeleteImageVersion(
+        self, request: requests_pb.UndeleteImageVersionRequest, call: Call
+    ) -> bytes:
+        command = version_undelete.UndeleteVersion(
+            mutations.scope_of(call),
+            request.etag,
+            convert.wait_mode(request.wait_for),
+            request.validate_only,
+        )
+        return mutations.mutate(
+            self._d,
+            call,
+            request,
+            encode=mutations.started,
+            names=("name",),
+            use=lambda context, mutation: version_undelete.undelete(
+                command, context, mutation, subscriptions=self._d.subscriptions
+            ),
         )
 
     def AddTargetRegions(self, request: regions_pb.AddTargetRegionsRequest, call: Call) -> bytes:

@@ -84,6 +84,7 @@ def _version_columns(version: Version) -> Mapping[str, Any]:
         "delete_time": version.delete_time,
         "consumption_end_time": version.consumption_end_time,
         "purge_time": version.purge_time,
+        "expiry_time": version.expiry_time,
         "generation": version.generation,
         "source_key": key(version.source.name) if version.source else "",
     }

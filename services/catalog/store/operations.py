@@ -1,7 +1,7 @@
 """Long-running operations of the catalog, over the kernel's table."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Sequence
+from typing import Final
 
 from sqlalchemy import Connection
 
@@ -15,6 +15,7 @@ from services.kernel.db.operations import Operation, OperationStore
 from services.kernel.rpc.servicers.operations import encoded
 
 _DELETE: Final = "delete"
+UNDELETE: Final = "undelete"
 
 
 class CatalogOperations:
@@ -71,17 +72,29 @@ class CatalogOperations:
         return self._answer(operation.name)
 
     def start_delete(
-        self, target: str, *, owner: str, resources: Sequence[str], detail: Mapping[str, Any]
+        self,
+        target: str,
+        *,
+        owner: str,
+        resources: Sequence[str],
+        regions: Sequence[RegionStatus] = (),
+        soft: bool = False,
     ) -> StartedOperation:
-        """Begin the operation that deletes `target`, the last of `resources`."""
+        """Begin the operation that deletes `target`, the last of `resources`.
+
+        `regions` are told to let go of the bytes. A `soft` one deletes a version that can be had
+        back.
+        """
         operation = self._store.create(
             self._tx,
             subscription=subscription_of(target),
             owner=owner,
             verb=_DELETE,
             target=target,
-            metadata=convert.delete_metadata(target, resources, create_time=self._clock.now()),
-            detail={**detail, "resources": list(resources)},
+            metadata=convert.delete_metadata(
+                target, resources, create_time=self._clock.now(), regions=regions
+            ),
+            detail={"soft": soft},
         )
         return self._answer(operation.name)
 
@@ -99,10 +112,15 @@ class CatalogOperations:
         serialized = convert.finished(response=convert.nothing(), metadata=metadata)
         return StartedOperation("", True, serialized)
 
-    def unfinished_delete(self, target: str) -> StartedOperation | None:
-        """Answer the operation that deletes `target` already."""
-        found = self._deleting(target)
+    def unfinished_delete(self, target: str, *, soft: bool = False) -> StartedOperation | None:
+        """Answer the operation that deletes `target` already, for good or softly."""
+        found = self._deleting(target, soft=soft)
         return None if found is None else self._answer(found.name)
+
+    def undeleting(self, target: str) -> str:
+        """Answer the name of the operation that has `target` back, empty for none."""
+        found = self._store.unfinished(self._tx, target)
+        return next((one.name for one in found if one.verb == UNDELETE), "")
 
     def blocking(self, target: str) -> str:
         """Answer the name of the oldest unfinished operation on `target`, empty for none."""
@@ -121,18 +139,24 @@ class CatalogOperations:
             if operation.verb != _DELETE:
                 self._store.fail(self._tx, operation.name, convert.cancelled(message))
 
-    def finish_delete(self, target: str) -> None:
-        """End the operation that deletes `target`."""
+    def count_deleted(self, target: str) -> None:
+        """Count one more that is gone of what the deletion of `target` takes along, if any."""
         operation = self._deleting(target)
+        if operation is not None:
+            cancelled = operation.cancel_requested
+            metadata = convert.delete_progress(operation.metadata, 1, cancel_requested=cancelled)
+            self._store.progress(self._tx, operation.name, metadata)
+
+    def finish_delete(self, target: str, *, soft: bool = False) -> None:
+        """End the operation that deletes `target`, for good or softly, if there is one."""
+        operation = self._deleting(target, soft=soft)
         if operation is None:
             return
-        resources = operation.detail["resources"]
-        metadata = convert.delete_metadata(
-            target,
-            resources,
-            create_time=operation.create_time,
+        metadata = convert.delete_progress(
+            operation.metadata,
+            0 if soft else 1,
+            cancel_requested=operation.cancel_requested,
             end_time=self._clock.now(),
-            deleted=len(resources),
         )
         self._store.succeed(self._tx, operation.name, convert.nothing(), metadata=metadata)
 
@@ -164,9 +188,13 @@ class CatalogOperations:
             response = convert.version_response(version, regions)
             self._store.succeed(self._tx, operation.name, response, metadata=metadata)
 
-    def _deleting(self, target: str) -> Operation | None:
+    def _deleting(self, target: str, *, soft: bool = False) -> Operation | None:
         found = self._store.unfinished(self._tx, target)
-        return next((one for one in found if one.verb == _DELETE), None)
+        # The first release had no soft delete, and did not say so.
+        return next(
+            (one for one in found if one.verb == _DELETE and one.detail.get("soft", False) is soft),
+            None,
+        )
 
     def _answer(self, name: str) -> StartedOperation:
         operation = self._store.require(self._tx, name)

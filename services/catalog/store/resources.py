@@ -12,6 +12,7 @@ from services.catalog.domain.resource import Resource
 from services.catalog.domain.usage import Metric
 from services.catalog.store.documents import dump, load
 from services.catalog.store.usage import UsageCounters
+from services.kernel.db.listing import at_or_below
 from services.kernel.errors import AlreadyExists
 from services.kernel.names import key, parent
 
@@ -105,6 +106,18 @@ class ResourceStore(Generic[R]):
     def delete(self, key: str) -> None:
         """Remove a resource."""
         self._tx.execute(self._statements.delete, {"k": key})
+
+    def within(self, scope_key: str) -> Sequence[R]:
+        """Answer all resources below a scope, in the order of their keys, locked."""
+        t = self._statements.kind.table.c
+        statement = (
+            select(t.document)
+            .where(t.key != scope_key, at_or_below(t.key, scope_key))
+            .order_by(t.key)
+            .with_for_update()
+        )
+        cls = self._statements.kind.cls
+        return [load(cls, document) for document in self._tx.execute(statement).scalars()]
 
     def names_below(self, parent_key: str, limit: int) -> Sequence[str]:
         """Answer at most `limit` names of what has this parent, in the order of their keys."""

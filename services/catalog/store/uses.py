@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, delete, insert, select
+from sqlalchemy import Connection, bindparam, delete, insert, not_, select
 
 from services.catalog.store.tables import uses
+from services.kernel.db.listing import at_or_below
 from services.kernel.names import key
 
 _USERS: Final = (
@@ -30,6 +31,22 @@ class UseStore:
     def remove(self, user_key: str) -> None:
         """Forget everything that a resource needs."""
         self._tx.execute(delete(uses).where(uses.c.user_key == user_key))
+
+    def from_outside(self, scope_key: str, limit: int) -> Sequence[tuple[str, str]]:
+        """Answer at most `limit` uses of what is at or below a scope by what is not.
+
+        Each is the key of what is used and the name of what uses it.
+        """
+        statement = (
+            select(uses.c.used_key, uses.c.user_name)
+            .where(
+                at_or_below(uses.c.used_key, scope_key),
+                not_(at_or_below(uses.c.user_key, scope_key)),
+            )
+            .order_by(uses.c.used_key, uses.c.user_key)
+            .limit(limit)
+        )
+        return [(row[0], row[1]) for row in self._tx.execute(statement)]
 
     def users(self, used_key: str, limit: int) -> Sequence[str]:
         """Answer at most `limit` names of what needs a resource."""

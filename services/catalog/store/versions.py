@@ -4,16 +4,25 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, bindparam, delete, insert, select, update
+from sqlalchemy import (
+    Connection,
+    bindparam,
+    delete,
+    insert,
+    literal,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
 from services.catalog.convert.versions import status_fragment
 from services.catalog.domain.names import subscription_of
-from services.catalog.domain.progress import aggregated, in_order, selectable
+from services.catalog.domain.progress import aggregated, in_order, selectable, usable
 from services.catalog.domain.region_status import RegionStatus
 from services.catalog.domain.usage import Metric
-from services.catalog.domain.version import Version
+from services.catalog.domain.version import Version, VersionState
 from services.catalog.store.documents import dump, load
 from services.catalog.store.kinds import VERSIONS
 from services.catalog.store.resources import CountedStore
@@ -102,6 +111,33 @@ class VersionStore(CountedStore[Version]):
         found: datetime | None = self._tx.execute(_DELETED, {"k": key}).scalar_one_or_none()
         return found
 
+    def soft_deleted(self, scope_key: str, limit: int) -> Sequence[str]:
+        """Answer at most `limit` names of soft-deleted versions below a scope."""
+        statement = (
+            select(_v.name)
+            .where(
+                at_or_below(_v.key, scope_key),
+                _v.version_state == VersionState.SOFT_DELETED.value,
+            )
+            .order_by(_v.key)
+            .limit(limit)
+        )
+        return self._tx.execute(statement).scalars().all()
+
+    def expiring(
+        self, now: datetime, after: tuple[datetime, str] | None, limit: int
+    ) -> Sequence[Version]:
+        """Answer soft-deleted versions to which something happens by now, by (time, key).
+
+        `after` is the time and the key of the last one of the page before.
+        """
+        statement = select(_v.document).where(_v.expiry_time <= now)
+        if after is not None:
+            time, last = literal(after[0], _v.expiry_time.type), literal(after[1], _v.key.type)
+            statement = statement.where(tuple_(_v.expiry_time, _v.key) > tuple_(time, last))
+        statement = statement.order_by(_v.expiry_time, _v.key).limit(limit)
+        return [load(Version, document) for document in self._tx.execute(statement).scalars()]
+
     def outside(self, gallery_key: str, location: str, limit: int) -> Sequence[str]:
         """Answer at most `limit` names of versions of a gallery that are in another region."""
         statement = (
@@ -149,7 +185,7 @@ def _region_row(version: Version, region: RegionStatus) -> dict[str, Any]:
         "major": major,
         "minor": minor,
         "patch": patch,
-        "usable": region.usable,
+        "usable": usable(version, region),
         "selectable": selectable(version, region),
         "state": region.state.value,
         "stored_bytes": region.stored_bytes,

@@ -1,19 +1,16 @@
 """Checks that several use cases make, and the errors they end in."""
 
-from collections.abc import Sequence
-
 from services.catalog.domain import names, reasons
 from services.catalog.domain.region import Region
 from services.catalog.domain.resource import Resource
 from services.catalog.domain.targets import note_unknown
+from services.catalog.domain.version import Version
 from services.catalog.ports.calls import Regions, SubscriptionInfo, Subscriptions
 from services.catalog.ports.transaction import Tx
 from services.kernel.errors import (
     Aborted,
     AlreadyExists,
-    FailedPrecondition,
     NotFound,
-    PreconditionViolation,
     ResourceInfo,
 )
 from services.kernel.names import key
@@ -65,10 +62,35 @@ def not_going(tx: Tx, resource: Resource) -> None:
         Aborted: OPERATION_IN_PROGRESS.
     """
     if resource.deleting:
-        raise Aborted(
-            f"{resource.name} is being deleted",
-            reason=reasons.OPERATION_IN_PROGRESS,
-            metadata={"operation": tx.operations.blocking(resource.name)},
+        raise in_progress(resource, "is being deleted", tx.operations.blocking(resource.name))
+    if isinstance(resource, Version):
+        undeleting = tx.operations.undeleting(resource.name)
+        if undeleting:
+            raise in_progress(resource, "is being undeleted", undeleting)
+
+
+def in_progress(resource: Resource, what: str, operation: str) -> Aborted:
+    """Build the error for a change while something else is being done to a resource."""
+    return Aborted(
+        f"{resource.name} {what}",
+        reason=reasons.OPERATION_IN_PROGRESS,
+        metadata={"operation": operation},
+    )
+
+
+def not_soft_deleted(version: Version, violations: Violations) -> None:
+    """Note that a soft-deleted version cannot be changed."""
+    if version.soft_deleted:
+        purge = version.purge_time
+        violations.precondition(
+            reasons.VERSION_SOFT_DELETED,
+            version.name,
+            f"{version.name} is soft-deleted: undelete it first, or purge it",
+            reason=reasons.VERSION_SOFT_DELETED,
+            metadata={
+                "resource": version.name,
+                "purge_time": purge.isoformat() if purge else "",
+            },
         )
 
 
@@ -95,24 +117,10 @@ def find_region(text: str, field: str, regions: Regions, violations: Violations)
     return found
 
 
-def refuse_children(name: str, children: Sequence[str]) -> None:
-    """Refuse to delete what holds something, with the names of what it holds.
-
-    Raises:
-        FailedPrecondition: RESOURCE_NOT_EMPTY.
-    """
-    if not children:
-        return
-    shown = children[:_NAMED]
-    more = " and more" if len(children) > _NAMED else ""
-    raise FailedPrecondition(
-        f"{name} is not empty: it holds {', '.join(shown)}{more}",
-        reason=reasons.RESOURCE_NOT_EMPTY,
-        metadata={"resource": name, "children": ",".join(shown)},
-        precondition=[
-            PreconditionViolation(reasons.RESOURCE_NOT_EMPTY, one, f"{one} exists") for one in shown
-        ],
-    )
+def canonical_location(tx: Tx, text: str) -> str:
+    """Answer the id of the region that a location means, as it is where it is unknown."""
+    found = tx.regions.of([text]) if text else {}
+    return found[text].id if text in found else text
 
 
 MOST_CHILDREN = _NAMED + 1

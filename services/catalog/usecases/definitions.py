@@ -81,7 +81,7 @@ def create(
         if region is not None:
             check_gallery(gallery, name, region.id, found)
         features.check_sharing(canonical, gallery.effective_mode, name, found)
-        _check_plan(command.purchase_plan, gallery, name, found)
+        check_plan(command.purchase_plan, gallery, name, found)
         found.raise_if_any()
         checks.not_going(tx, gallery)
         if region is None or command.os_type is None or command.os_state is None:
@@ -179,9 +179,10 @@ def _check_fields(command: CreateDefinition, context: Context) -> tuple[Feature,
     )
 
 
-def _check_plan(
+def check_plan(
     plan: PurchasePlan | None, gallery: Gallery, name: str, violations: Violations
 ) -> None:
+    """Note a purchase plan in a gallery of mode COMMUNITY (gallery-semantics 3.7)."""
     if plan is not None and gallery.effective_mode is SharingMode.COMMUNITY:
         violations.precondition(
             reasons.SHARING_FORBIDS_PLAN,

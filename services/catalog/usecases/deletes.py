@@ -1,24 +1,21 @@
-"""Deleting resource groups, galleries and definitions: what is in the way, then the scope.
+"""The end of resource groups, galleries and definitions, alone or with what is in them.
 
-A deletion marks the resource DELETING and leaves the rest to the outbox: the scope is
-tombstoned in authz, and only then is the row removed and the name free (DESIGN section 2).
+A deletion marks a resource DELETING and leaves the rest to the outbox: the scope is tombstoned
+in authz, and only then is the row removed and the name free (DESIGN section 2). What holds
+something waits for it: whoever removes the last child sends the message of its parent, in the
+same transaction, so that a deletion goes on after a crash wherever it was.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from services.catalog.domain import names, reasons
-from services.catalog.domain.gallery import Gallery
+from services.catalog.domain import names
 from services.catalog.domain.resource import ProvisioningState, Resource
-from services.catalog.ports.calls import Context
-from services.catalog.ports.operations import StartedOperation
 from services.catalog.ports.rows import Resources
-from services.catalog.ports.transaction import Mutation, Tx
-from services.catalog.usecases import checks
-from services.catalog.usecases.updates import check_etag
-from services.kernel.errors import Aborted, FailedPrecondition, NotFound, Unimplemented
-from services.kernel.names import Name
+from services.catalog.ports.transaction import Tx
+from services.catalog.usecases import source_types
+from services.kernel.names import Name, key, prefixes
 
 DELETE_RESOURCE: Final = "delete_resource"
 """The outbox message that finishes a deletion: `kind`, `name`, `key` and `uid`."""
@@ -36,96 +33,56 @@ class Delete:
 
 @dataclass(frozen=True, slots=True)
 class Deletable:
-    """A kind of resource that can be deleted: its rows, and what stands in the way."""
+    """A kind of resource that holds others: its rows, what is in it, the right to delete it.
+
+    `forced` are the rights that `force` needs besides, whatever is in it.
+    """
 
     kind: str
     resource_type: str
+    action: str
     rows: Callable[[Tx], Resources[Any]]
-    children: Callable[[Tx, str], Sequence[str]]
+    children: Callable[[Tx], Sequence[Resources[Any]]]
+    forced: tuple[str, ...] = ()
+
+    def names_of_children(self, tx: Tx, key: str, limit: int) -> list[str]:
+        """Answer the names of what is in one, at most `limit` of each kind."""
+        return [name for rows in self.children(tx) for name in rows.names_below(key, limit)]
 
 
-def _group_children(tx: Tx, key: str) -> Sequence[str]:
-    limit = checks.MOST_CHILDREN
-    children: list[str] = []
-    for rows in _rows_of_groups(tx):
-        children += rows.names_below(key, limit)
-    return children
-
-
-def _rows_of_groups(tx: Tx) -> Sequence[Resources[Any]]:
-    return (
-        tx.galleries,
-        tx.managed_images,
-        tx.virtual_machines,
-        tx.disks,
-        tx.snapshots,
-        tx.storage_accounts,
-        tx.encryption_sets,
-    )
-
-
-GROUP: Final = Deletable("group", names.RESOURCE_GROUP_TYPE, lambda tx: tx.groups, _group_children)
-GALLERY: Final = Deletable(
-    "gallery",
-    names.GALLERY_TYPE,
-    lambda tx: tx.galleries,
-    lambda tx, key: tx.definitions.names_below(key, checks.MOST_CHILDREN),
-)
+_GALLERIES: Final = "Microsoft.Compute/galleries"
+VERSION_ACTION: Final = f"{_GALLERIES}/images/versions/delete"
 DEFINITION: Final = Deletable(
     "definition",
     names.DEFINITION_TYPE,
+    f"{_GALLERIES}/images/delete",
     lambda tx: tx.definitions,
-    lambda tx, key: tx.versions.names_below(key, checks.MOST_CHILDREN),
+    lambda tx: (tx.versions,),
+    (VERSION_ACTION,),
+)
+GALLERY: Final = Deletable(
+    "gallery",
+    names.GALLERY_TYPE,
+    f"{_GALLERIES}/delete",
+    lambda tx: tx.galleries,
+    lambda tx: (tx.definitions,),
+    (DEFINITION.action, VERSION_ACTION),
+)
+GROUP: Final = Deletable(
+    "group",
+    names.RESOURCE_GROUP_TYPE,
+    "Microsoft.Resources/subscriptions/resourceGroups/delete",
+    lambda tx: tx.groups,
+    lambda tx: (tx.galleries, *(one.rows(tx) for one in source_types.ALL)),
 )
 KINDS: Final = {one.kind: one for one in (GROUP, GALLERY, DEFINITION)}
+_BY_DEPTH: Final = {2: GROUP, 3: GALLERY, 4: DEFINITION}
 
 
-def delete(
-    kind: Deletable,
-    command: Delete,
-    context: Context,
-    mutation: Mutation[StartedOperation],
-) -> bytes:
-    """Begin to delete a resource group, a gallery or a definition.
-
-    A repeated call answers the operation that is under way.
-
-    Raises:
-        InvalidArgument: the request is wrong.
-        NotFound: there is no such resource.
-        FailedPrecondition: RESOURCE_NOT_EMPTY or STILL_SHARED.
-        Aborted: ETAG_MISMATCH or SHARING_PENDING.
-    """
-    context.violations.raise_if_any()
-    if command.force:
-        raise Unimplemented("force is not built yet: delete what is in it first")
-
-    def work(tx: Tx) -> StartedOperation:
-        rows = kind.rows(tx)
-        resource = rows.get(command.name.key, lock=True)
-        if resource is None:
-            raise NotFound.of(kind.resource_type, command.name.text)
-        check_etag(command.etag, resource)
-        under_way = tx.operations.unfinished_delete(resource.name)
-        if under_way is not None:
-            return under_way
-        _refuse_shared(resource)
-        checks.refuse_children(resource.name, kind.children(tx, resource.key))
-        if command.validate_only:
-            return tx.operations.preview_delete((resource.name,))
-        rows.update(replace(resource, state=ProvisioningState.DELETING))
-        message = {
-            "kind": kind.kind,
-            "name": resource.name,
-            "key": resource.key,
-            "uid": resource.uid,
-        }
-        tx.outbox.add(resource.uid, DELETE_RESOURCE, message)
-        return tx.operations.start_delete(
-            resource.name, owner=context.caller.id, resources=(resource.name,), detail={}
-        )
-
-    return mutation.commit(work)
+def begin(tx: Tx, kind: Deletable, resource: Resource) -> None:
+    """Mark a resource; it goes at once where it is empty, else when its last child is gone."""
+    kind.rows(tx).update(replace(resource, state=ProvisioningState.DELETING))
+    _go_if_empty(tx, kind, resource)
 
 
 def finish(tx: Tx, message: dict[str, str]) -> None:
@@ -136,20 +93,36 @@ def finish(tx: Tx, message: dict[str, str]) -> None:
         return
     rows.delete(resource.key)
     tx.operations.finish_delete(resource.name)
+    child_gone(tx, resource.name)
 
 
-def _refuse_shared(resource: Resource) -> None:
-    if not isinstance(resource, Gallery):
+def child_gone(tx: Tx, name: str) -> None:
+    """Go on with the deletions of what held a resource that was just removed."""
+    above = [one for one in prefixes(name)[1:] if _depth(one) in _BY_DEPTH]
+    if not above:
         return
-    if resource.pending is not None:
-        raise Aborted(
-            f"a change of the sharing of {resource.name} is not finished",
-            reason=reasons.SHARING_PENDING,
-            metadata={"resource": resource.name},
-        )
-    if resource.sharing.shared:
-        raise FailedPrecondition(
-            f"{resource.name} is shared: ShareGallery with RESET comes first",
-            reason=reasons.STILL_SHARED,
-            metadata={"resource": resource.name},
-        )
+    kind = _BY_DEPTH[_depth(above[0])]
+    # Locked, so that of the last two children one sees that the other is gone.
+    holder: Resource | None = kind.rows(tx).get(key(above[0]), lock=True)
+    if holder is None:
+        return
+    for one in above:
+        tx.operations.count_deleted(one)
+    if holder.deleting:
+        _go_if_empty(tx, kind, holder)
+
+
+def _go_if_empty(tx: Tx, kind: Deletable, resource: Resource) -> None:
+    if kind.names_of_children(tx, resource.key, 1):
+        return
+    message = {
+        "kind": kind.kind,
+        "name": resource.name,
+        "key": resource.key,
+        "uid": resource.uid,
+    }
+    tx.outbox.add(resource.uid, DELETE_RESOURCE, message)
+
+
+def _depth(name: str) -> int:
+    return len(name.split("/")) // 2

@@ -92,10 +92,11 @@ def settle(tx: Tx, version: Version, regions: Sequence[RegionStatus]) -> None:
     """Write the regions of a version, what follows from them for it, and end what is done."""
     state = provisioning_state(version, regions)
     open_before = not version.settled
-    settled = version.settled or all(
-        one.done_with(one.wanted_since) and one.state.terminal
-        for one in regions
-        if not one.removing
+    wanted = [one for one in regions if not one.removing]
+    # Of a version that was soft-deleted before any region had it nothing is wanted for now.
+    settled = version.settled or (
+        bool(wanted)
+        and all(one.done_with(one.wanted_since) and one.state.terminal for one in wanted)
     )
     tx.versions.write(replace(version, state=state, settled=settled), regions)
     if open_before and settled and version.mode is ReplicationMode.FULL and not version.deleting:

@@ -16,6 +16,7 @@ from services.catalog.domain.resource import ProvisioningState, Resource
 from services.catalog.ports.policy import Scopes
 from services.catalog.ports.sources import BlobHolds
 from services.catalog.ports.transaction import Transact, Tx
+from services.catalog.usecases import deletes
 from services.catalog.usecases.source_types import type_of
 from services.kernel.names import key
 
@@ -109,6 +110,7 @@ def finish_delete(message: Mapping[str, Any], transact: Transact, scopes: Scopes
         tx.uses.remove(key(name))
         if message["blobs"]:
             tx.outbox.add(uid, RELEASE_BLOB, message)
+        deletes.child_gone(tx, name)
 
     transact(remove)
 

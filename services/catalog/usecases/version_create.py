@@ -268,6 +268,14 @@ def _refuse_taken(tx: Tx, version: Version) -> None:
     existing = tx.versions.get(version.key)
     if existing is None:
         return
+    if existing.soft_deleted:
+        purge = existing.purge_time.isoformat() if existing.purge_time else ""
+        raise AlreadyExists(
+            f"{existing.name} is soft-deleted, and holds the number until it is purged",
+            reason=reasons.VERSION_NUMBER_SOFT_DELETED,
+            metadata={"resource": existing.name, "purge_time": purge},
+            resource=ResourceInfo(names.VERSION_TYPE, existing.name),
+        )
     if existing.name.rpartition("/")[2] != version.name.rpartition("/")[2]:
         raise AlreadyExists(
             f"{existing.name} has the same number",

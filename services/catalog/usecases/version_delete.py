@@ -1,5 +1,6 @@
-"""Deleting an image version for good."""
+"""Deleting an image version: softly where its gallery says so, or for good."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -7,28 +8,25 @@ from services.catalog.domain import names, reasons
 from services.catalog.domain.desired import (
     DELETE_ACTION,
     DELETE_VERSION,
+    SOFT_DELETE_VERSION,
     Authority,
     desired_of,
 )
-from services.catalog.domain.region_status import RegionState
+from services.catalog.domain.gallery import SoftDeletePolicy
+from services.catalog.domain.progress import provisioning_state
+from services.catalog.domain.region_status import RegionState, RegionStatus
 from services.catalog.domain.resource import ProvisioningState
-from services.catalog.domain.version import Version
+from services.catalog.domain.version import Version, VersionState
 from services.catalog.ports.calls import Context
 from services.catalog.ports.operations import StartedOperation
 from services.catalog.ports.transaction import Mutation, Tx
+from services.catalog.usecases import deletes, deletion_blocks, source_holds
+from services.catalog.usecases.deletion_blocks import Block
 from services.catalog.usecases.linked import Demand
-from services.catalog.usecases.updates import check_etag
+from services.catalog.usecases.updates import check_etag, revised
 from services.catalog.usecases.version_create import authority_of
-from services.kernel.errors import (
-    FailedPrecondition,
-    NotFound,
-    PreconditionViolation,
-    ResourceInfo,
-    Unimplemented,
-)
-from services.kernel.names import Name
-
-_NAMED = 20
+from services.kernel.errors import NotFound, ResourceInfo
+from services.kernel.names import Name, parent
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +40,7 @@ class DeleteVersion:
 
 
 def delete(command: DeleteVersion, context: Context, mutation: Mutation[StartedOperation]) -> bytes:
-    """Begin to delete a version: from now on it can be used nowhere.
+    """Begin to delete a version, softly or for good.
 
     It cancels whatever is being done to the version, and wins. A repeated call answers the
     operation that is under way.
@@ -50,7 +48,8 @@ def delete(command: DeleteVersion, context: Context, mutation: Mutation[StartedO
     Raises:
         InvalidArgument: the request is wrong.
         NotFound: there is no such version, or VERSION_DELETED.
-        FailedPrecondition: DELETION_BLOCKED_UNTIL_END_OF_LIFE or SOURCE_IN_USE.
+        FailedPrecondition: VERSION_SOFT_DELETED, DELETION_BLOCKED_UNTIL_END_OF_LIFE or
+            SOURCE_IN_USE.
         Aborted: ETAG_MISMATCH.
     """
     context.violations.raise_if_any()
@@ -61,37 +60,48 @@ def delete(command: DeleteVersion, context: Context, mutation: Mutation[StartedO
         version = tx.versions.get(command.name.key, lock=True)
         if version is None:
             raise missing(command.name.text, tx.versions.deleted(command.name.key))
-        check_etag(command.etag, version)
         under_way = tx.operations.unfinished_delete(version.name)
+        if under_way is None and not command.purge:
+            under_way = tx.operations.unfinished_delete(version.name, soft=True)
         if under_way is not None:
             return under_way
-        _refuse_blocked(tx, version, context)
-        _refuse_soft(tx, version, command)
+        check_etag(command.etag, version)
+        deletion_blocks.refuse([*_blocks(tx, version, context, purge=command.purge)])
         if command.validate_only:
             return tx.operations.preview_delete((version.name,))
-        return _start(tx, version, context, authority)
+        policy = _policy(tx, version)
+        if policy is not None and not command.purge:
+            return _delete_softly(tx, version, policy, context, authority=authority)
+        going = begin(tx, version, authority)
+        return tx.operations.start_delete(
+            version.name, owner=context.caller.id, resources=(version.name,), regions=going
+        )
 
-    return mutation.commit(work)
+    try:
+        return mutation.commit(work)
+    except deletion_blocks.BlockedError as blocked:
+        raise deletion_blocks.error_of(blocked, context) from blocked
 
 
-def _start(tx: Tx, version: Version, context: Context, authority: Authority) -> StartedOperation:
+def begin(tx: Tx, version: Version, authority: Authority) -> list[RegionStatus]:
+    """Begin to delete a version for good: from now on it can be used nowhere.
+
+    Answers its regions, which are told to let go of the bytes.
+    """
     going = replace(
         version,
         state=ProvisioningState.DELETING,
         generation=version.generation + 1,
-        policy_revision=context.access.revision,
+        policy_revision=authority.revision,
     )
-    regions = [
-        replace(one, usable=False, position=None, state=RegionState.REMOVING)
-        for one in tx.versions.regions(version.uid)
-    ]
+    regions = [_leaving(one) for one in tx.versions.regions(version.uid)]
     tx.versions.write(going, regions)
     tx.operations.cancel_changes(version.name, "the version is being deleted")
+    # What was to be had back goes with the rest: the soft delete is done, and more.
+    tx.operations.finish_delete(version.name, soft=True)
     # The subject may lose the right meanwhile: a version that goes is never held up by that.
     tx.outbox.add(version.uid, DELETE_VERSION, desired_of(going, replace(authority, demands=())))
-    return tx.operations.start_delete(
-        version.name, owner=context.caller.id, resources=(version.name,), detail={}
-    )
+    return regions
 
 
 def finish(tx: Tx, uid: str) -> None:
@@ -101,7 +111,16 @@ def finish(tx: Tx, uid: str) -> None:
         return
     tx.versions.forget(version)
     tx.uses.remove(version.key)
+    source_holds.let_go(tx, version)
     tx.operations.finish_delete(version.name)
+    deletes.child_gone(tx, version.name)
+
+
+def finish_softly(tx: Tx, uid: str, generation: int) -> None:
+    """End a soft delete that replication has taken in; again, or when overtaken: nothing."""
+    version = tx.versions.by_uid(uid, lock=True)
+    if version is not None and version.generation == generation:
+        tx.operations.finish_delete(version.name, soft=True)
 
 
 def missing(name: str, deleted: datetime | None) -> NotFound:
@@ -116,42 +135,79 @@ def missing(name: str, deleted: datetime | None) -> NotFound:
     )
 
 
-def _refuse_blocked(tx: Tx, version: Version, context: Context) -> None:
-    end, safety = version.end_of_life_time, version.safety
-    if (
-        safety is not None
-        and safety.block_deletion_before_end_of_life
-        and end is not None
-        and end > context.clock.now()
-    ):
-        _refuse(
-            version,
-            reasons.DELETION_BLOCKED_UNTIL_END_OF_LIFE,
-            f"{version.name} may not be deleted before {end.isoformat()}",
-            {"end_of_life_time": end.isoformat()},
-        )
-    users = tx.uses.users(version.key, _NAMED)
-    if users:
-        _refuse(
-            version,
-            reasons.SOURCE_IN_USE,
-            f"{version.name} is needed by {', '.join(users)}",
-            {"users": ",".join(users)},
-        )
+def _delete_softly(
+    tx: Tx,
+    version: Version,
+    policy: SoftDeletePolicy,
+    context: Context,
+    *,
+    authority: Authority,
+) -> StartedOperation:
+    """Keep a version with one replica in each region that has it, until it is purged.
 
-
-def _refuse_soft(tx: Tx, version: Version, command: DeleteVersion) -> None:
-    gallery = tx.galleries.get(command.name.parent().parent().key)
-    if gallery is None or gallery.soft_delete is None or not gallery.soft_delete.enabled:
-        return
-    if not command.purge:
-        raise Unimplemented(f"soft delete of {version.name} is not built yet: use purge")
-
-
-def _refuse(version: Version, reason: str, description: str, metadata: dict[str, str]) -> None:
-    raise FailedPrecondition(
-        description,
-        reason=reason,
-        metadata={"resource": version.name, **metadata},
-        precondition=[PreconditionViolation(reason, version.name, description)],
+    What was being copied stops: a deletion begins no copy, and what failed is not tried again.
+    Undeleting brings the other regions back.
+    """
+    now = context.clock.now()
+    end = now + policy.retention
+    deleted = revised(
+        version,
+        context,
+        version_state=VersionState.SOFT_DELETED,
+        delete_time=now,
+        consumption_end_time=end,
+        purge_time=end + policy.grace,
+        generation=version.generation + 1,
     )
+    regions = [
+        _kept(one, deleted.generation) if one.usable else _leaving(one)
+        for one in tx.versions.regions(version.uid)
+    ]
+    deleted = replace(deleted, state=provisioning_state(deleted, regions))
+    tx.versions.write(deleted, regions)
+    tx.operations.cancel_changes(version.name, "the version is soft-deleted")
+    kept = {one.location for one in regions if not one.removing}
+    desired = desired_of(deleted, replace(authority, demands=()))
+    wanted = tuple(one for one in desired.regions if one.location in kept)
+    tx.outbox.add(version.uid, SOFT_DELETE_VERSION, replace(desired, regions=wanted))
+    return tx.operations.start_delete(
+        version.name,
+        owner=context.caller.id,
+        resources=(version.name,),
+        regions=[one for one in regions if one.removing],
+        soft=True,
+    )
+
+
+def _kept(region: RegionStatus, generation: int) -> RegionStatus:
+    return replace(region, wanted=1, wanted_since=generation)
+
+
+def _leaving(region: RegionStatus) -> RegionStatus:
+    return replace(region, usable=False, position=None, state=RegionState.REMOVING)
+
+
+def _blocks(tx: Tx, version: Version, context: Context, *, purge: bool) -> Iterator[Block]:
+    if version.soft_deleted and not purge:
+        yield soft_deleted_block(version)
+    yield from deletion_blocks.of_version(version, context.clock.now())
+    yield from deletion_blocks.of_uses(tx, version.key, (version,))
+
+
+def soft_deleted_block(version: Version) -> Block:
+    """Answer that a version is soft-deleted, which forbids more than to purge it."""
+    purge_time = version.purge_time.isoformat() if version.purge_time else ""
+    return Block(
+        reasons.VERSION_SOFT_DELETED,
+        version.name,
+        f"{version.name} is soft-deleted: undelete it first, or purge it",
+        {"resource": version.name, "purge_time": purge_time},
+    )
+
+
+def _policy(tx: Tx, version: Version) -> SoftDeletePolicy | None:
+    """Answer the soft-delete policy that holds for a version, None where it goes for good."""
+    gallery = tx.galleries.get(parent(parent(version.key)), share=True)
+    if gallery is None or gallery.soft_delete is None or not gallery.soft_delete.enabled:
+        return None
+    return gallery.soft_delete

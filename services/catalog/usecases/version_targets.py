@@ -131,6 +131,7 @@ def change_targets(
         if version is None:
             found.raise_if_any()
             raise missing(command.name.text, tx.versions.deleted(command.name.key))
+        checks.not_soft_deleted(version, found)
         planned = _plan(version, command.change, placed, found)
         weigh(tx, version, planned.version, placed, violations=found)
         found.raise_if_any()

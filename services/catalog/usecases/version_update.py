@@ -4,24 +4,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from services.catalog.domain import reasons
+from services.catalog.domain import encryption_rules, reasons
 from services.catalog.domain.desired import WRITE_ACTION
+from services.catalog.domain.encryption_rules import entries, named_sets
+from services.catalog.domain.hardware import HostCaching
 from services.catalog.domain.region import Region
-from services.catalog.domain.targets import Placement, check_home, check_shallow, place
+from services.catalog.domain.targets import (
+    Placement,
+    check_home,
+    check_replica_sets,
+    check_shallow,
+    place,
+)
 from services.catalog.domain.version import SafetyProfile, TargetRegion, Version, WaitMode
 from services.catalog.ports.calls import Context, Regions, Subscriptions
 from services.catalog.ports.operations import StartedOperation
-from services.catalog.ports.transaction import Mutation, Tx
-from services.catalog.usecases import checks, version_targets
+from services.catalog.ports.transaction import Mutation, Transact, Tx
+from services.catalog.usecases import checks, linked, version_encryption, version_targets
 from services.catalog.usecases.linked import Demand
 from services.catalog.usecases.resource_groups import tags_after
 from services.catalog.usecases.updates import Update, check_etag
 from services.catalog.usecases.version_create import authority_of
 from services.catalog.usecases.version_delete import missing
 from services.catalog.usecases.version_targets import Planned, Requested
-from services.kernel.errors import Unimplemented
+from services.kernel.errors import Aborted
 from services.kernel.field_mask import FieldTable, replaced
-from services.kernel.names import key
+from services.kernel.names import Name, key
 from services.kernel.violations import Violations
 
 _REGIONS: Final = "target_regions"
@@ -71,8 +79,40 @@ FIELDS: Final = FieldTable(
     maps=frozenset({"tags"}),
 )
 
-Shape = tuple[tuple[str, str], ...]
-"""What a storage profile is compared by: pairs of a kind or disk and the key of a source."""
+
+@dataclass(frozen=True, slots=True)
+class ProfileDisk:
+    """A disk of a storage profile: the key of its source, and how it is cached where that is given.
+
+    The source is empty where all disks have one source together.
+    """
+
+    disk: str
+    source: str = ""
+    caching: HostCaching | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """What a storage profile is compared by: `whole` is a kind of source and the key of its name.
+
+    `disks` are in their order.
+    """
+
+    whole: tuple[str, str] | None
+    disks: tuple[ProfileDisk, ...]
+
+    def is_of(self, stored: "Profile") -> bool:
+        """Whether what a request sends is the stored one: what it leaves open is as it is."""
+        known = {one.disk: one for one in stored.disks}
+        if self.whole != stored.whole or any(one.disk not in known for one in self.disks):
+            return False
+        if self.whole is None and len(self.disks) != len(known):
+            return False
+        return all(
+            one.source == known[one.disk].source and one.caching in {None, known[one.disk].caching}
+            for one in self.disks
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +120,6 @@ class UpdateVersion:
     """A change of a version; the update's `target_regions` are spelled as they were sent."""
 
     update: Update
-    encrypted: tuple[str, ...]
     wait_for: WaitMode
     validate_only: bool
 
@@ -92,26 +131,32 @@ def update(
     *,
     subscriptions: Subscriptions,
     regions: Regions,
+    transact: Transact,
 ) -> bytes:
     """Change a version: the next generation, where anything that is copied changes.
 
     Raises:
         InvalidArgument, FailedPrecondition: everything that is wrong with the request.
-        NotFound: there is no such version, or VERSION_DELETED.
+        PermissionDenied: LINKED_PERMISSION_DENIED, the right to a new encryption set is missing.
+        NotFound: there is no such version, VERSION_DELETED or ENCRYPTION_SET_NOT_FOUND.
         Aborted: ETAG_MISMATCH, or the version is being deleted.
         Unavailable: a region is not known yet, and replication does not answer.
     """
     sent = command.update
     name = sent.name
-    checks.subscription(subscriptions, name.text, context.violations)
+    target = Demand(WRITE_ACTION, name.text, "name")
     targets: Sequence[TargetRegion] = sent.sent[_REGIONS] or ()
+    sets = _new_sets(targets, name, context.violations, transact)
+    if sets:
+        linked.authorize(target, sets, context)
+    allowed = {key(one.scope) for one in sets}
+    checks.subscription(subscriptions, name.text, context.violations)
     spellings = [one.location for one in targets if one.location]
     known: Mapping[str, Region | None] = regions.find(spellings)
     placed = place(targets, known, _PATH, context.violations, known=regions.known())
-    if command.encrypted:
-        context.violations.raise_if_any()
-        raise Unimplemented("encryption sets are not built yet")
-    authority = authority_of(context, WRITE_ACTION, (Demand(WRITE_ACTION, name.text, "name"),))
+    check_replica_sets(placed, context.violations)
+    encryption_rules.check_alike(placed, context.violations)
+    authority = authority_of(context, WRITE_ACTION, (target, *sets))
 
     def work(tx: Tx) -> StartedOperation:
         violations = context.violations.copy()
@@ -119,8 +164,13 @@ def update(
         if version is None:
             violations.raise_if_any()
             raise missing(name.text, tx.versions.deleted(name.key))
-        changes = FIELDS.changes(sent.mask, sent.sent, fields_of(version), violations)
+        checks.not_soft_deleted(version, violations)
+        values = _as_stored(tx, sent.sent, version)
+        changes = FIELDS.changes(sent.mask, values, fields_of(version), violations)
         after = _changed(version, changes, placed, violations)
+        if _REGIONS in changes:
+            after = version_encryption.check_new(tx, version, after, placed, violations=violations)
+            _check_decided(version, after, allowed)
         version_targets.weigh(tx, version, after, placed, violations=violations)
         violations.raise_if_any()
         checks.not_going(tx, version)
@@ -139,18 +189,62 @@ def fields_of(version: Version) -> Mapping[str, Any]:
     """Answer the immutable values of a version by their paths."""
     return {
         "location": version.location,
-        "storage_profile": shape_of(version),
+        "storage_profile": profile_of(version),
         "storage_account_type": version.storage_type,
         "replication_mode": version.mode,
-        "uefi_settings": None,
+        "uefi_settings": version.uefi_digest or None,
     }
 
 
-def shape_of(version: Version) -> Shape:
+def profile_of(version: Version) -> Profile:
     """Answer what the storage profile of a version is compared by."""
-    if version.source is not None:
-        return ((version.source.kind.value, key(version.source.name)),)
-    return tuple((one.disk, key(one.source.name)) for one in version.disks)
+    whole = version.source
+    return Profile(
+        None if whole is None else (whole.kind.value, key(whole.name)),
+        tuple(
+            ProfileDisk(one.disk, one.naming_key if whole is None else "", one.host_caching)
+            for one in version.disks
+        ),
+    )
+
+
+def _as_stored(tx: Tx, sent: Mapping[str, Any], version: Version) -> Mapping[str, Any]:
+    """Answer what was sent with the stored spelling of whatever is the stored value."""
+    values = {**sent, "location": checks.canonical_location(tx, sent["location"])}
+    profile: Profile | None = sent["storage_profile"]
+    stored = profile_of(version)
+    if profile is not None and profile.is_of(stored):
+        values["storage_profile"] = stored
+    return values
+
+
+def _new_sets(
+    targets: Sequence[TargetRegion], name: Name, violations: Violations, transact: Transact
+) -> list[Demand]:
+    """Answer the rights to the sets that the version does not have yet.
+
+    They are decided before anything is looked at, so the version is read for this alone.
+    """
+    sent = entries(targets, _PATH)
+    if not named_sets(sent):
+        return []
+    version = transact(lambda tx: tx.versions.get(name.key))
+    known = frozenset(map(key, version.encryption_sets)) if version else frozenset[str]()
+    return version_encryption.demands(sent, violations, known=known)
+
+
+def _check_decided(before: Version, after: Version, allowed: set[str]) -> None:
+    """Refuse a set that was the version's when rights were decided, and is not any more.
+
+    Raises:
+        Aborted: try again.
+    """
+    known = set(map(key, before.encryption_sets)) | allowed
+    if any(key(one) not in known for one in after.encryption_sets):
+        raise Aborted(
+            f"the regions of {before.name} were changed at the same moment; try again",
+            reason=reasons.OPERATION_IN_PROGRESS,
+        )
 
 
 def _changed(
@@ -179,20 +273,24 @@ def _changed(
         after = replace(after, target_regions=targets)
         check_home(placed, version.location, _PATH, violations)
         check_shallow(after, placed, _PATH, violations)
-        _check_storage(version, after, placed, violations)
+        _check_kept(version, after, placed, violations)
         _check_left_out(version, after, violations)
     return after
 
 
-def _check_storage(
+def _check_kept(
     before: Version, after: Version, placed: Sequence[Placement], violations: Violations
 ) -> None:
-    """Note a region that the version has and that would be kept on something else."""
+    """Note a region that the version has and that would be kept or encrypted otherwise."""
     present = {one.location: one for one in before.target_regions}
     for one in placed:
         existing = present.get(one.target.location)
-        if existing is not None and before.storage_in(existing) != after.storage_in(one.target):
+        if existing is None:
+            continue
+        if before.storage_in(existing) != after.storage_in(one.target):
             violations.immutable(f"{one.path}.storage_account_type")
+        if not version_targets.same_encryption(existing, one.target):
+            violations.immutable(f"{one.path}.encryption")
 
 
 def _check_left_out(before: Version, after: Version, violations: Violations) -> None:

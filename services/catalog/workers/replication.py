@@ -5,7 +5,12 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any, Final, Protocol
 
-from services.catalog.domain.desired import DELETE_VERSION, ENSURE_REPLICAS, Desired
+from services.catalog.domain.desired import (
+    DELETE_VERSION,
+    ENSURE_REPLICAS,
+    SOFT_DELETE_VERSION,
+    Desired,
+)
 from services.catalog.domain.region_status import Cause
 from services.catalog.ports.policy import Scopes
 from services.catalog.ports.transaction import Transact
@@ -43,6 +48,7 @@ def handlers(
 
     return {
         ENSURE_REPLICAS: lambda message: versions.ensure(read(json.loads(message.payload))),
+        SOFT_DELETE_VERSION: lambda message: versions.lower(read(json.loads(message.payload))),
         DELETE_VERSION: lambda message: versions.delete(read(json.loads(message.payload))),
         deletes.DELETE_RESOURCE: delete_resource,
     }
@@ -64,6 +70,17 @@ class _Versions:
             return
         _LOG.warning("%s is refused: %s", desired.name, cause.message)
         self._transact(lambda tx: region_events.fail(tx, desired.uid, desired.generation, cause))
+
+    def lower(self, desired: Desired) -> None:
+        """Have what a soft-deleted version keeps, unless it was purged meanwhile."""
+        version = self._transact(lambda tx: tx.versions.by_uid(desired.uid))
+        if version is None or version.generation != desired.generation:
+            return
+        cause = self._replicas(desired)
+        if cause is not None:
+            raise RuntimeError(f"{desired.name} cannot be soft-deleted: {cause.message}")
+        generation = desired.generation
+        self._transact(lambda tx: version_delete.finish_softly(tx, desired.uid, generation))
 
     def delete(self, desired: Desired) -> None:
         """End a version: no region answers for it, nothing is granted on it, its name is free."""

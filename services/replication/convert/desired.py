@@ -1,5 +1,6 @@
 """Desired states and sources from messages."""
 
+from datetime import UTC
 from typing import Any, assert_never
 
 from stoa.replication.v1 import desired_replicas_pb2 as pb
@@ -44,6 +45,9 @@ def desired_of(message: pb.DesiredReplicas) -> DesiredReplicas:
             )
             for one in message.regions
         ),
+        read_end=message.read_end_time.ToDatetime(UTC)
+        if message.HasField("read_end_time")
+        else None,
     )
 
 

@@ -3,7 +3,8 @@
 import enum
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from services.kernel.names import key
 from services.replication.domain.names import disk_order
@@ -82,7 +83,10 @@ class DesiredRegion:
 
 @dataclass(frozen=True, slots=True)
 class DesiredReplicas:
-    """The whole desired state of a version at one generation; no region: it is withdrawn."""
+    """The whole desired state of a version at one generation; no region: it is withdrawn.
+
+    From `read_end` on no read begins, though replicas are kept; None: never.
+    """
 
     version: str
     uid: str
@@ -92,6 +96,7 @@ class DesiredReplicas:
     home: str
     disks: tuple[DesiredDisk, ...]
     regions: tuple[DesiredRegion, ...]
+    read_end: datetime | None = None
 
     @property
     def is_none(self) -> bool:
@@ -101,16 +106,14 @@ class DesiredReplicas:
     def in_order(self) -> "DesiredReplicas":
         """Answer the same with the disks in their order."""
         disks = tuple(sorted(self.disks, key=lambda one: disk_order(one.disk)))
-        return DesiredReplicas(
-            self.version,
-            self.uid,
-            self.tenant,
-            self.generation,
-            self.mode,
-            self.home,
-            disks,
-            self.regions,
-        )
+        return replace(self, disks=disks)
+
+    def is_within(self, other: "DesiredReplicas") -> bool:
+        """Whether this wants nothing that `other` does not want."""
+        if other.read_end is not None and (self.read_end is None or self.read_end > other.read_end):
+            return not self.regions
+        counts = {one.location: one.count for one in other.regions}
+        return all(one.count <= counts.get(one.location, 0) for one in self.regions)
 
     def digest(self) -> str:
         """Answer what two deliveries of one desired state agree in."""
@@ -130,4 +133,6 @@ class DesiredReplicas:
                 for region in self.regions
             ],
         ]
+        if self.read_end is not None:
+            content.append(self.read_end.isoformat())
         return hashlib.sha256(json.dumps(content).encode()).hexdigest()

@@ -86,7 +86,7 @@ def _find(tx: Tx, wanted: Wanted) -> FoundDisk:
     if region is None:
         raise _unknown(tx, wanted)
     version = tx.versions.named(wanted.name_key)
-    if version is None:
+    if version is None or _has_ended(version, tx):
         raise wanted.missing()
     regions = tx.versions.regions(version.uid)
     if not any(one.location == region.id and _is_readable(one) for one in regions):
@@ -117,6 +117,12 @@ def _find(tx: Tx, wanted: Wanted) -> FoundDisk:
     if not slots:
         raise no_good_replica(region.id, 0)
     return FoundDisk(version, region.id, content, slots)
+
+
+def _has_ended(version: Version, tx: Tx) -> bool:
+    """Whether the retention of a soft-deleted version is over."""
+    end = version.desired.read_end
+    return end is not None and tx.now() >= end
 
 
 def _is_readable(region: VersionRegion) -> bool:

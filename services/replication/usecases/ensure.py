@@ -8,7 +8,7 @@ from services.kernel.errors import FailedPrecondition, PreconditionViolation, Un
 from services.kernel.ids import new_uid
 from services.kernel.names import key
 from services.replication.domain.desired import DesiredReplicas
-from services.replication.domain.grants import Grant, require_fit
+from services.replication.domain.grants import Grant, mismatch, require_fit
 from services.replication.domain.records import (
     ReplicationRecord,
     Version,
@@ -117,6 +117,11 @@ class EnsureReplicas:
         trace_context: str,
     ) -> ReplicationRecord:
         """Open the replication of a new generation."""
+        # What the catalog does by itself, as at the end of a retention, copies nothing.
+        if grant.is_of_catalog and not desired.is_none:
+            is_known = version.generation > 0
+            if not (is_known and desired.is_within(version.desired)):
+                raise mismatch("sub")
         now = tx.now()
         ledger = Ledger(tx, version, self._results)
         replication = new_uid()
