@@ -17,7 +17,9 @@ def authz(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Authz]:
 
 @pytest.fixture(scope="session")
 def service(authz: Authz, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    found = Service(authz, tmp_path_factory.mktemp("replication"))
+    folder = tmp_path_factory.mktemp("replication")
+    stores = {"vhds": f"eastus file://{folder}/vhds", "away": f"westus file://{folder}/away"}
+    found = Service(authz, folder, source_stores=stores)
     yield found
     found.close()
 

@@ -277,7 +277,7 @@ class World:
         return f"file://{self.service.folder}/stores/{self.location(name)}/{number}"
 
     def blob(
-        self, data: bytes, name: str = "home", uid: str = ""
+        self, data: bytes, name: str = "home", uid: str = "", *, form: str = "RAW"
     ) -> desired_replicas_pb2.DiskSource:
         """Make a committed blob, as an upload would have left it."""
         uid = uid or new_uid()
@@ -298,7 +298,7 @@ class World:
             "tenant": TENANT,
             "location": location,
             "slot": "s1",
-            "format": "RAW",
+            "format": form,
             "size_bytes": len(data),
             "state": "COMMITTED",
             "committed_bytes": len(data),

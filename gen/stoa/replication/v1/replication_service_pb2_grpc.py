@@ -234,12 +234,14 @@ class ReplicationServiceServicer:
         the version with SUPERSEDED and takes over its work. A generation that is
         known with the same content answers its replication again, whatever has
         become of it; so a delivery may be repeated. With no region the version is
-        withdrawn: no read begins after the answer.
+        withdrawn: no read begins after the answer. The mode SHALLOW is not built
+        yet.
 
         Action: none; the catalog's workload alone, with an operation grant.
         Long-running: no.
         Reasons: GENERATION_STALE, GENERATION_CONFLICT, GRANT_INVALID,
-        GRANT_MISMATCH, REPLICATION_OPEN, NOTHING_TO_RETRY, REGION_NOT_TARGETED.
+        GRANT_MISMATCH, REPLICATION_OPEN, NOTHING_TO_RETRY, REGION_NOT_TARGETED,
+        UNIMPLEMENTED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -260,8 +262,8 @@ class ReplicationServiceServicer:
 
     def InspectSource(self, request, context):
         """Says whether a source exists and what it is. A source that does not exist is
-        an answer, not an error. Of a file only the structures of its format are
-        read.
+        an answer, not an error; so is a store that the operator did not allow. Of a
+        file only the structures of its format are read.
 
         Action: none; the catalog's workload alone, which has checked the rights.
         Long-running: no.

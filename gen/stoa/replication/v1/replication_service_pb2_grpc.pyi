@@ -144,12 +144,14 @@ class ReplicationServiceStub:
     the version with SUPERSEDED and takes over its work. A generation that is
     known with the same content answers its replication again, whatever has
     become of it; so a delivery may be repeated. With no region the version is
-    withdrawn: no read begins after the answer.
+    withdrawn: no read begins after the answer. The mode SHALLOW is not built
+    yet.
 
     Action: none; the catalog's workload alone, with an operation grant.
     Long-running: no.
     Reasons: GENERATION_STALE, GENERATION_CONFLICT, GRANT_INVALID,
-    GRANT_MISMATCH, REPLICATION_OPEN, NOTHING_TO_RETRY, REGION_NOT_TARGETED.
+    GRANT_MISMATCH, REPLICATION_OPEN, NOTHING_TO_RETRY, REGION_NOT_TARGETED,
+    UNIMPLEMENTED.
     """
     PlanReplicas: _grpc.UnaryUnaryMultiCallable[_replication_plan_pb2.PlanReplicasRequest, _replication_plan_pb2.PlanReplicasResponse]
     """Says what a desired state would move, take and cost, against what is
@@ -162,8 +164,8 @@ class ReplicationServiceStub:
     """
     InspectSource: _grpc.UnaryUnaryMultiCallable[_replication_plan_pb2.InspectSourceRequest, _replication_plan_pb2.InspectSourceResponse]
     """Says whether a source exists and what it is. A source that does not exist is
-    an answer, not an error. Of a file only the structures of its format are
-    read.
+    an answer, not an error; so is a store that the operator did not allow. Of a
+    file only the structures of its format are read.
 
     Action: none; the catalog's workload alone, which has checked the rights.
     Long-running: no.
@@ -280,12 +282,14 @@ class ReplicationServiceAsyncStub(ReplicationServiceStub):
     the version with SUPERSEDED and takes over its work. A generation that is
     known with the same content answers its replication again, whatever has
     become of it; so a delivery may be repeated. With no region the version is
-    withdrawn: no read begins after the answer.
+    withdrawn: no read begins after the answer. The mode SHALLOW is not built
+    yet.
 
     Action: none; the catalog's workload alone, with an operation grant.
     Long-running: no.
     Reasons: GENERATION_STALE, GENERATION_CONFLICT, GRANT_INVALID,
-    GRANT_MISMATCH, REPLICATION_OPEN, NOTHING_TO_RETRY, REGION_NOT_TARGETED.
+    GRANT_MISMATCH, REPLICATION_OPEN, NOTHING_TO_RETRY, REGION_NOT_TARGETED,
+    UNIMPLEMENTED.
     """
     PlanReplicas: _aio.UnaryUnaryMultiCallable[_replication_plan_pb2.PlanReplicasRequest, _replication_plan_pb2.PlanReplicasResponse]  # type: ignore[assignment]
     """Says what a desired state would move, take and cost, against what is
@@ -298,8 +302,8 @@ class ReplicationServiceAsyncStub(ReplicationServiceStub):
     """
     InspectSource: _aio.UnaryUnaryMultiCallable[_replication_plan_pb2.InspectSourceRequest, _replication_plan_pb2.InspectSourceResponse]  # type: ignore[assignment]
     """Says whether a source exists and what it is. A source that does not exist is
-    an answer, not an error. Of a file only the structures of its format are
-    read.
+    an answer, not an error; so is a store that the operator did not allow. Of a
+    file only the structures of its format are read.
 
     Action: none; the catalog's workload alone, which has checked the rights.
     Long-running: no.
@@ -461,12 +465,14 @@ class ReplicationServiceServicer(metaclass=_abc_1.ABCMeta):
         the version with SUPERSEDED and takes over its work. A generation that is
         known with the same content answers its replication again, whatever has
         become of it; so a delivery may be repeated. With no region the version is
-        withdrawn: no read begins after the answer.
+        withdrawn: no read begins after the answer. The mode SHALLOW is not built
+        yet.
 
         Action: none; the catalog's workload alone, with an operation grant.
         Long-running: no.
         Reasons: GENERATION_STALE, GENERATION_CONFLICT, GRANT_INVALID,
-        GRANT_MISMATCH, REPLICATION_OPEN, NOTHING_TO_RETRY, REGION_NOT_TARGETED.
+        GRANT_MISMATCH, REPLICATION_OPEN, NOTHING_TO_RETRY, REGION_NOT_TARGETED,
+        UNIMPLEMENTED.
         """
 
     @_abc_1.abstractmethod
@@ -491,8 +497,8 @@ class ReplicationServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_replication_plan_pb2.InspectSourceResponse, _abc.Awaitable[_replication_plan_pb2.InspectSourceResponse]]:
         """Says whether a source exists and what it is. A source that does not exist is
-        an answer, not an error. Of a file only the structures of its format are
-        read.
+        an answer, not an error; so is a store that the operator did not allow. Of a
+        file only the structures of its format are read.
 
         Action: none; the catalog's workload alone, which has checked the rights.
         Long-running: no.
