@@ -22,11 +22,13 @@ from stoa.catalog.v1 import (  # noqa: F401 - their services are served by name
 )
 
 from services.catalog.clients import authz, replication
+from services.catalog.clients.audit import AuthzAudit
 from services.catalog.clients.blobs import ReplicationBlobHolds
 from services.catalog.clients.grants import GrantSigner
 from services.catalog.clients.policy import PolicySubscriptions
 from services.catalog.clients.sharing import AuthzSharing
 from services.catalog.config import SERVICE, Config
+from services.catalog.domain.audit import AuditEntry
 from services.catalog.domain.desired import Desired
 from services.catalog.domain.region_status import Cause
 from services.catalog.domain.usage import GIB, UsageLimits
@@ -41,7 +43,7 @@ from services.catalog.store.regions import StoredRegions
 from services.catalog.store.schema import MIGRATIONS, REVISION
 from services.catalog.store.transaction import Stores
 from services.catalog.store.usage import StoredUsage, purge_crossed
-from services.catalog.workers import duties, sources
+from services.catalog.workers import audit, duties, sources
 from services.catalog.workers import replication as versions
 from services.catalog.workers.expiry import Expiry
 from services.catalog.workers.feed import ReplicationFeed
@@ -279,5 +281,9 @@ def outbox_handlers(foundation: Foundation) -> Mapping[str, Handler]:
             foundation.transact,
             holds=ReplicationBlobHolds(foundation.replication),
             scopes=scopes,
+        ),
+        **audit.handlers(
+            AuthzAudit(foundation.authz).append,
+            lambda payload: read_document(AuditEntry, payload),
         ),
     }

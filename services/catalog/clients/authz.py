@@ -4,7 +4,12 @@ import uuid
 from typing import Final
 
 import grpc
-from stoa.authz.v1 import scope_service_pb2, scope_service_pb2_grpc, sharing_service_pb2
+from stoa.authz.v1 import (
+    audit_service_pb2,
+    scope_service_pb2,
+    scope_service_pb2_grpc,
+    sharing_service_pb2,
+)
 
 from services.kernel.rpc.remote import translated
 
@@ -13,6 +18,7 @@ SERVICE: Final = "authz"
 SERVICES: Final[tuple[str, ...]] = (
     scope_service_pb2.DESCRIPTOR.services_by_name["ScopeService"].full_name,
     sharing_service_pb2.DESCRIPTOR.services_by_name["SharingService"].full_name,
+    audit_service_pb2.DESCRIPTOR.services_by_name["AuditService"].full_name,
 )
 
 

@@ -1,6 +1,6 @@
 """Requests about image versions, read."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any, Final
 
 from stoa.catalog.v1 import (
@@ -11,6 +11,7 @@ from stoa.catalog.v1 import (
 )
 from stoa.catalog.v1 import image_version_requests_pb2 as requests_pb
 
+from services.catalog.convert import encryption, uefi
 from services.catalog.convert.common import optional_time
 from services.catalog.convert.hardware import CACHINGS, STORAGE_TYPES
 from services.catalog.convert.versions import MODES, WAIT_MODES
@@ -27,27 +28,16 @@ from services.catalog.domain.version import (
 )
 from services.catalog.usecases.version_create import CreateVersion
 from services.catalog.usecases.version_sources import DiskSpec
-from services.catalog.usecases.version_update import Shape
-from services.kernel.errors import Unimplemented
+from services.catalog.usecases.version_update import Profile, ProfileDisk
 from services.kernel.names import Name, key
-from services.kernel.violations import Violations
 
 _VERSION: Final = "image_version"
 _PROFILE: Final = f"{_VERSION}.storage_profile"
 
 
-def decode_create(
-    request: requests_pb.CreateImageVersionRequest, parent: Name, violations: Violations
-) -> CreateVersion:
-    """Read a request for a new version.
-
-    Raises:
-        Unimplemented: UEFI settings, which are not built yet.
-    """
+def decode_create(request: requests_pb.CreateImageVersionRequest, parent: Name) -> CreateVersion:
+    """Read a request for a new version."""
     sent = request.image_version
-    if sent.HasField("uefi_settings"):
-        violations.raise_if_any()
-        raise Unimplemented("UEFI settings are not built yet")
     return CreateVersion(
         parent=parent,
         id=request.image_version_id,
@@ -55,7 +45,7 @@ def decode_create(
         source=_decode_whole(sent.storage_profile),
         disks=tuple(_decode_disks(sent.storage_profile)),
         target_regions=tuple(map(decode_target, sent.target_regions)),
-        encrypted=encrypted_paths(sent.target_regions, f"{_VERSION}.target_regions"),
+        uefi=uefi.decode(sent.uefi_settings) if sent.HasField("uefi_settings") else None,
         replica_count=sent.replica_count if sent.HasField("replica_count") else None,
         exclude_from_latest=sent.exclude_from_latest,
         storage_type=STORAGE_TYPES.member(sent.storage_account_type) or StorageType.STANDARD_LRS,
@@ -64,6 +54,7 @@ def decode_create(
         safety=decode_safety(sent.safety_profile) if sent.HasField("safety_profile") else None,
         tags=dict(sent.tags),
         wait_for=wait_mode(request.wait_for),
+        accept_terms=request.accept_terms,
         validate_only=request.validate_only,
     )
 
@@ -73,10 +64,12 @@ def update_fields(message: image_version_pb2.ImageVersion) -> Mapping[str, Any]:
     safety = message.safety_profile
     return {
         "location": message.location,
-        "storage_profile": _shape(message.storage_profile),
+        "storage_profile": _profile(message.storage_profile),
         "storage_account_type": STORAGE_TYPES.member(message.storage_account_type),
         "replication_mode": MODES.member(message.replication_mode),
-        "uefi_settings": message.uefi_settings.SerializeToString() or None,
+        "uefi_settings": uefi.decode(message.uefi_settings).digest
+        if message.HasField("uefi_settings")
+        else None,
         "target_regions": tuple(map(decode_target, message.target_regions)),
         "replica_count": message.replica_count if message.HasField("replica_count") else None,
         "exclude_from_latest": message.exclude_from_latest
@@ -94,13 +87,20 @@ def update_fields(message: image_version_pb2.ImageVersion) -> Mapping[str, Any]:
     }
 
 
-def _shape(profile: storage_profile_pb2.StorageProfile) -> Shape | None:
+def _profile(message: storage_profile_pb2.StorageProfile) -> Profile | None:
     """Answer what a storage profile is compared by, None where none is sent."""
-    whole = _decode_whole(profile)
-    if whole is not None:
-        return ((whole.kind.value, key(whole.name)),)
-    disks = sorted(_decode_disks(profile), key=lambda one: disk_order(one.disk))
-    return tuple((one.disk, key(one.name)) for one in disks) or None
+    whole = _decode_whole(message)
+    disks = sorted(_decode_disks(message), key=lambda one: disk_order(one.disk))
+    if whole is None and not disks:
+        return None
+    return Profile(
+        None if whole is None else (whole.kind.value, key(whole.name)),
+        tuple(ProfileDisk(one.disk, _source_key(one), one.host_caching) for one in disks),
+    )
+
+
+def _source_key(spec: DiskSpec) -> str:
+    return spec.naming_key if spec.kind else ""
 
 
 def wait_mode(number: int) -> WaitMode:
@@ -124,17 +124,7 @@ def decode_target(message: target_region_pb2.TargetRegion) -> TargetRegion:
             for one in message.additional_replica_sets
             if (storage := STORAGE_TYPES.member(one.storage_account_type)) is not None
         ),
-    )
-
-
-def encrypted_paths(
-    regions: Sequence[target_region_pb2.TargetRegion], path: str
-) -> tuple[str, ...]:
-    """Answer the paths of the regions that name keys of the customer."""
-    return tuple(
-        f"{path}[{index}].encryption"
-        for index, one in enumerate(regions)
-        if one.HasField("encryption")
+        encryption=encryption.decode(message.encryption),
     )
 
 
@@ -171,9 +161,9 @@ def _decode_disks(profile: storage_profile_pb2.StorageProfile) -> list[DiskSpec]
 def _decode_disk(disk: str, path: str, message: Any) -> DiskSpec:
     source: storage_profile_pb2.DiskSource = message.source
     kind = source.WhichOneof("source") or ""
-    name = ""
+    name = file = ""
     if kind == "vhd":
-        name = source.vhd.storage_account
+        name, file = source.vhd.storage_account, source.vhd.path
     elif kind:
         name = getattr(source, kind)
-    return DiskSpec(disk, path, kind, name, CACHINGS.member(message.host_caching))
+    return DiskSpec(disk, path, kind, name, file, CACHINGS.member(message.host_caching))

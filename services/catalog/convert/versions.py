@@ -8,12 +8,15 @@ from stoa.catalog.v1 import image_version_pb2 as pb
 from stoa.catalog.v1 import storage_profile_pb2, target_region_pb2, version_profiles_pb2
 from stoa.type.v1 import storage_pb2
 
+from services.catalog.convert import encryption
 from services.catalog.convert.common import EnumMap, fill, timestamp
 from services.catalog.convert.hardware import CACHINGS, STORAGE_TYPES
 from services.catalog.convert.replication_status import encode_status
+from services.catalog.convert.storage_accounts import encode_vhd
 from services.catalog.domain.disk_source import SourceDisk, SourceKind
-from services.catalog.domain.names import OS_DISK
+from services.catalog.domain.names import DISKS, OS_DISK, SNAPSHOTS
 from services.catalog.domain.region_status import RegionStatus
+from services.catalog.domain.storage_account import Vhd
 from services.catalog.domain.version import (
     ReplicationMode,
     SafetyProfile,
@@ -77,6 +80,7 @@ def encode_target(region: TargetRegion) -> target_region_pb2.TargetRegion:
             )
             for one in region.additional
         ],
+        encryption=None if region.encryption is None else encryption.encode(region.encryption),
     )
 
 
@@ -100,9 +104,15 @@ def _encode_storage(version: Version) -> storage_profile_pb2.StorageProfile:
     return message
 
 
-def _encode_disk_source(disk: SourceDisk) -> storage_profile_pb2.DiskSource | None:
-    if disk.source.kind is not SourceKind.BLOB:
-        return None
+def _encode_disk_source(disk: SourceDisk) -> storage_profile_pb2.DiskSource:
+    """Answer the source of a disk as the request named it."""
+    if disk.source.kind is SourceKind.STORE_FILE:
+        vhd = Vhd(disk.origin, disk.source.path, disk.source.etag, disk.size_bytes)
+        return storage_profile_pb2.DiskSource(vhd=encode_vhd(vhd))
+    if DISKS.matches(disk.origin):
+        return storage_profile_pb2.DiskSource(disk=disk.origin)
+    if SNAPSHOTS.matches(disk.origin):
+        return storage_profile_pb2.DiskSource(snapshot=disk.origin)
     return storage_profile_pb2.DiskSource(blob=disk.source.name)
 
 

@@ -70,10 +70,14 @@ class VersionView:
 
 @dataclass(frozen=True, slots=True)
 class OpenedVersion:
-    """A version of somebody else's gallery; `name` is what the caller knows it by."""
+    """A version of somebody else's gallery; `name` is what the caller knows it by.
+
+    `asked_by` is the name of the principal who asked, empty where the directory has none.
+    """
 
     name: str
     view: VersionView
+    asked_by: str
 
 
 class OpenedVersions(Protocol):

@@ -22,8 +22,10 @@ from services.catalog.servicers.deployment import DeploymentChecks
 from services.catalog.servicers.resource_groups import COMMON_FIELDS, COMMON_ORDERS
 from services.catalog.servicers.updates import update_of
 from services.catalog.servicers.view_resolution import resolve_view
+from services.catalog.servicers.view_sources import ViewSources
 from services.catalog.usecases import (
     resolve,
+    version_contents,
     version_create,
     version_delete,
     version_targets,
@@ -84,7 +86,7 @@ class ImageVersionServicer:
     def CreateImageVersion(
         self, request: requests_pb.CreateImageVersionRequest, call: Call
     ) -> bytes:
-        command = convert.decode_create(request, mutations.scope_of(call), call.violations)
+        command = convert.decode_create(request, mutations.scope_of(call))
         return mutations.mutate(
             self._d,
             call,
@@ -97,7 +99,12 @@ class ImageVersionServicer:
                 mutation,
                 subscriptions=self._d.subscriptions,
                 regions=self._d.regions,
-                sources=self._d.sources,
+                look=lambda sources: version_contents.look(
+                    sources,
+                    sources=self._d.sources,
+                    opened=ViewSources(self._d, call),
+                    read=self._d.look,
+                ),
                 limits=self._limits,
             ),
         )
@@ -123,7 +130,6 @@ class ImageVersionServicer:
         sent = request.image_version
         command = version_update.UpdateVersion(
             update_of(call, sent, request.update_mask, convert.update_fields(sent)),
-            convert.encrypted_paths(sent.target_regions, "image_version.target_regions"),
             convert.wait_mode(request.wait_for),
             request.validate_only,
         )
@@ -139,6 +145,7 @@ class ImageVersionServicer:
                 mutation,
                 subscriptions=self._d.subscriptions,
                 regions=self._d.regions,
+                transact=self._d.transact,
             ),
         )
 
@@ -178,9 +185,7 @@ class ImageVersionServicer:
         )
 
     def AddTargetRegions(self, request: regions_pb.AddTargetRegionsRequest, call: Call) -> bytes:
-        added = tuple(map(convert.decode_target, request.target_regions))
-        encrypted = convert.encrypted_paths(request.target_regions, "target_regions")
-        change = version_targets.Add(added, encrypted)
+        change = version_targets.Add(tuple(map(convert.decode_target, request.target_regions)))
         return self._change_targets(request, call, change, "add_target_regions")
 
     def RemoveTargetRegions(

@@ -7,10 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from services.catalog.domain.needs import needed_by, needs_sources
 from services.catalog.domain.progress import provisioning_state
 from services.catalog.domain.region_status import Cause, Progress, RegionState, RegionStatus
-from services.catalog.domain.version import ReplicationMode, Version
+from services.catalog.domain.version import Version
 from services.catalog.ports.transaction import Tx
+from services.catalog.usecases import source_holds
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +100,18 @@ def settle(tx: Tx, version: Version, regions: Sequence[RegionStatus]) -> None:
         bool(wanted)
         and all(one.done_with(one.wanted_since) and one.state.terminal for one in wanted)
     )
-    tx.versions.write(replace(version, state=state, settled=settled), regions)
-    if open_before and settled and version.mode is ReplicationMode.FULL and not version.deleting:
-        # From now on the bytes are copied from regions: the source may go.
-        tx.uses.remove(version.key)
-    tx.operations.advance(replace(version, state=state, settled=settled), regions)
+    uncopied = (
+        settled
+        and (version.uncopied or open_before)
+        and all(one.complete_time is None for one in regions)
+    )
+    after = replace(version, state=state, settled=settled, uncopied=uncopied)
+    tx.versions.write(after, regions)
+    if needs_sources(version) and not needs_sources(after) and not version.deleting:
+        # From now on the bytes are copied from regions: the sources may go.
+        tx.uses.replace(version.name, needed_by(after))
+        source_holds.let_go(tx, after)
+    tx.operations.advance(after, regions)
 
 
 def _counted(

@@ -13,6 +13,7 @@ from services.catalog.domain.disk_source import ByteSource, SourceDisk, SourceKi
 from services.catalog.domain.disks import DiskLike
 from services.catalog.domain.managed_image import ManagedImage
 from services.catalog.domain.resource import ProvisioningState, Resource
+from services.catalog.domain.version import Version
 from services.catalog.ports.policy import Scopes
 from services.catalog.ports.sources import BlobHolds
 from services.catalog.ports.transaction import Transact, Tx
@@ -23,6 +24,7 @@ from services.kernel.names import key
 R = TypeVar("R", bound=Resource)
 
 HOLD_BLOB: Final = "hold_blob"
+HOLD_FOR_VERSION: Final = "hold_for_version"
 RELEASE_BLOB: Final = "release_blob"
 DELETE_SOURCE: Final = "delete_source"
 DELETE_MANAGED_IMAGE: Final = "delete_managed_image"
@@ -36,6 +38,9 @@ def held_blobs(source: Resource) -> tuple[ByteSource, ...]:
         disks = source.disks
     elif isinstance(source, DiskLike):
         disks = (source.image,)
+    elif isinstance(source, Version) and source.source is None:
+        # What is named by a disk or a snapshot is held by that, which in turn may not go.
+        disks = tuple(one for one in source.disks if not one.origin)
     return tuple(one.source for one in disks if one.source.kind is SourceKind.BLOB)
 
 
@@ -56,6 +61,28 @@ def add(tx: Tx, source: R) -> R:
         tx.outbox.add(source.uid, HOLD_BLOB, message_of(source))
     type_of(source.name).rows(tx).insert(source)
     return source
+
+
+def keep(tx: Tx, version: Version) -> None:
+    """Hold the blobs that a new version is made straight from, before they are copied."""
+    if held_blobs(version):
+        tx.outbox.add(version.uid, HOLD_FOR_VERSION, message_of(version))
+
+
+def let_go(tx: Tx, version: Version) -> None:
+    """Let go of the blobs of a version that needs them no more, or is gone."""
+    if held_blobs(version):
+        tx.outbox.add(version.uid, RELEASE_BLOB, message_of(version))
+
+
+def hold_for_version(message: Mapping[str, Any], holds: BlobHolds) -> None:
+    """Hold the blobs of a version; for one that is gone replication will find no source.
+
+    Raises:
+        Unavailable: the replication service does not answer.
+    """
+    for blob in _blobs(message):
+        holds.hold(blob, message["uid"], message["name"])
 
 
 def hold(message: Mapping[str, Any], transact: Transact, holds: BlobHolds) -> Resource | None:

@@ -1,29 +1,37 @@
 """Creating an image version."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from services.catalog.domain import features, names, reasons
+from services.catalog.domain import encryption_rules, features, names, reasons, uefi
+from services.catalog.domain.audit import APPEND_AUDIT
+from services.catalog.domain.definition import Definition
 from services.catalog.domain.desired import (
     ENSURE_REPLICAS,
     WRITE_ACTION,
     Authority,
     desired_of,
 )
+from services.catalog.domain.encryption_rules import entries
 from services.catalog.domain.gallery import SharingMode
-from services.catalog.domain.hardware import StorageType
+from services.catalog.domain.hardware import HyperVGeneration, StorageType
+from services.catalog.domain.needs import needed_by
 from services.catalog.domain.progress import provisioning_state
 from services.catalog.domain.region_status import RegionStatus
 from services.catalog.domain.resource import ProvisioningState
 from services.catalog.domain.targets import (
+    Placement,
     check_capacity,
+    check_confidential,
     check_home,
+    check_replica_sets,
     check_shallow,
     note_unknown,
     place,
 )
+from services.catalog.domain.uefi import UefiSettings
 from services.catalog.domain.version import (
     Number,
     ReplicationMode,
@@ -35,19 +43,27 @@ from services.catalog.domain.version import (
 )
 from services.catalog.ports.calls import Context, Regions, Subscriptions
 from services.catalog.ports.operations import StartedOperation, VersionChange
-from services.catalog.ports.sources import Sources
 from services.catalog.ports.transaction import Mutation, Tx
-from services.catalog.usecases import checks, linked, version_sources
+from services.catalog.usecases import (
+    checks,
+    linked,
+    source_holds,
+    version_contents,
+    version_encryption,
+    version_sources,
+)
 from services.catalog.usecases.definitions import check_gallery
 from services.catalog.usecases.linked import Demand
-from services.catalog.usecases.version_sources import DiskSpec
+from services.catalog.usecases.version_contents import Seen
+from services.catalog.usecases.version_sources import DiskSpec, SourceRequest
 from services.kernel.errors import AlreadyExists, ResourceInfo, Unimplemented
 from services.kernel.ids import new_uid
-from services.kernel.names import Name, key, parse_version
+from services.kernel.names import Name, parse_version
 from services.kernel.violations import Violations
 
 _SHARED: Final = frozenset({SharingMode.GROUPS, SharingMode.COMMUNITY})
 _REGIONS: Final = "image_version.target_regions"
+_UEFI: Final = "image_version.uefi_settings"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +76,7 @@ class CreateVersion:
     source: WholeSource | None
     disks: tuple[DiskSpec, ...]
     target_regions: tuple[TargetRegion, ...]
-    encrypted: tuple[str, ...]
+    uefi: UefiSettings | None
     replica_count: int | None
     exclude_from_latest: bool
     storage_type: StorageType
@@ -69,7 +85,12 @@ class CreateVersion:
     safety: SafetyProfile | None
     tags: Mapping[str, str]
     wait_for: WaitMode
+    accept_terms: bool = False
     validate_only: bool = False
+
+
+Look = Callable[[SourceRequest], Seen]
+"""Looks at the sources of a request before the transaction: `version_contents.look`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +112,7 @@ def create(
     *,
     subscriptions: Subscriptions,
     regions: Regions,
-    sources: Sources,
+    look: Look,
     limits: SizeLimits,
 ) -> bytes:
     """Create a version: it exists, in state CREATING, when this answers.
@@ -106,24 +127,19 @@ def create(
     """
     violations = context.violations
     demands = version_sources.check_shape(command.source, command.disks, violations)
+    demands += version_encryption.demands(entries(command.target_regions, _REGIONS), violations)
     target = Demand(WRITE_ACTION, command.parent.text, "parent")
     linked.authorize(target, demands, context)
     number = _number(command, violations)
     info = checks.subscription(subscriptions, command.parent.text, violations)
     draft = _draft(command, context, number, tenant=info.tenant if info else "")
-    draft = _place(draft, command, regions, violations)
-    if command.encrypted:
-        # No encryption set exists yet, so none that is named can be found.
-        violations.raise_if_any()
-        raise Unimplemented("encryption sets are not built yet")
-    if draft.mode is ReplicationMode.SHALLOW:
-        violations.raise_if_any()
-        raise Unimplemented("shallow versions are not built yet")
-    if command.source is None and not violations:
-        draft = replace(
-            draft,
-            disks=version_sources.inspect_blobs(command.disks, draft.location, sources, violations),
-        )
+    draft, placed = _place(draft, command, regions, violations)
+    if command.uefi is not None:
+        uefi.check(command.uefi, _UEFI, violations)
+    request = version_sources.well_named(
+        SourceRequest(command.source, command.disks, command.accept_terms), violations
+    )
+    seen = look(request)
     authority = authority_of(context, WRITE_ACTION, (target, *demands))
 
     def work(tx: Tx) -> StartedOperation:
@@ -133,22 +149,27 @@ def create(
         if info is None or definition is None or gallery is None:
             raise checks.parent_missing(names.DEFINITION_TYPE, command.parent.text, found)
         version = replace(draft, name=f"{definition.name}/versions/{command.id}")
-        if command.source is not None:
-            whole, disks = version_sources.from_whole(
-                tx,
-                command.source,
-                command.disks,
-                draft.location,
-                definition=definition,
-                violations=found,
-            )
-            version = replace(version, source=whole, disks=disks)
-        version_sources.check_sizes(version.disks, limits.of(version.mode), found)
+        filled = version_contents.fill(
+            tx, version, request, seen, definition=definition, violations=found
+        )
+        version = filled.version
+        version_contents.check_sizes(version, limits.of(version.mode), found)
         check_gallery(gallery, version.name, version.location, found, modes=_SHARED)
         features.check_sharing(definition.features, gallery.effective_mode, version.name, found)
+        version_encryption.check_gallery(gallery, version, found)
+        _check_definition(version, definition, placed, found)
+        version = version_encryption.find_sets(tx, version, placed, found)
+        if filled.missing is not None and not found.fields:
+            raise filled.missing
         found.raise_if_any()
         checks.not_going(tx, definition)
         _refuse_taken(tx, version)
+        if version.mode is ReplicationMode.SHALLOW:
+            raise Unimplemented("replication does not serve shallow versions yet")
+        accepted = version_contents.acceptance(version, seen, context)
+        if accepted is not None and not command.validate_only:
+            # In the order of the version's messages: the log has it before a byte is copied.
+            tx.outbox.add(version.uid, APPEND_AUDIT, accepted)
         return start(tx, version, command, context, authority=authority)
 
     return mutation.commit(work)
@@ -170,12 +191,12 @@ def start(
     version = replace(version, state=provisioning_state(version, statuses))
     tx.usage.admit_replicas(version, (), statuses)
     # Of a call that is validated only it is undone, once the limits have been asked.
-    tx.versions.insert(version)
+    tx.versions.insert(version, uefi=command.uefi)
     if command.validate_only:
         return tx.operations.preview_version(version, statuses)
     tx.versions.put_regions(version, statuses)
-    if version.source is not None:
-        tx.uses.add(key(version.source.name), version.name)
+    tx.uses.replace(version.name, needed_by(version))
+    source_holds.keep(tx, version)
     tx.outbox.add(version.uid, ENSURE_REPLICAS, desired_of(version, authority))
     change = VersionChange(
         verb="create",
@@ -233,12 +254,13 @@ def _draft(command: CreateVersion, context: Context, number: Number, *, tenant: 
         mode=command.mode,
         end_of_life_time=command.end_of_life_time,
         safety=command.safety,
+        uefi_digest=command.uefi.digest if command.uefi else "",
     )
 
 
 def _place(
     draft: Version, command: CreateVersion, regions: Regions, violations: Violations
-) -> Version:
+) -> tuple[Version, list[Placement]]:
     """Answer the draft with its regions, noting everything that is wrong with them."""
     spellings = [one.location for one in command.target_regions if one.location]
     found = regions.find([*spellings, command.location] if command.location else spellings)
@@ -261,7 +283,31 @@ def _place(
         check_home(placed, home.id, _REGIONS, violations)
         check_shallow(draft, placed, _REGIONS, violations)
     check_capacity(draft, placed, violations)
-    return draft
+    check_replica_sets(placed, violations)
+    encryption_rules.check_alike(placed, violations)
+    if command.source is None:
+        disks = [one.disk for one in command.disks]
+        encryption_rules.check_disks(placed, disks, violations, stored=False)
+    return draft, placed
+
+
+def _check_definition(
+    version: Version,
+    definition: Definition,
+    placed: Sequence[Placement],
+    violations: Violations,
+) -> None:
+    """Note what does not fit the definition of a version, or its disks."""
+    security = features.security_type(features.in_force(definition.features, version.number))
+    check_confidential(placed, security, violations)
+    encryption_rules.check_confidential(placed, security, violations)
+    if version.source is not None:
+        disks = [one.disk for one in version.disks]
+        encryption_rules.check_disks(placed, disks, violations, stored=True)
+    if version.uefi_digest and definition.hyper_v_generation is HyperVGeneration.V1:
+        violations.precondition(
+            "UEFI_SETTINGS", _UEFI, f"{definition.name} is of generation V1, which has no UEFI"
+        )
 
 
 def _refuse_taken(tx: Tx, version: Version) -> None:

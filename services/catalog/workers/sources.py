@@ -16,6 +16,9 @@ def handlers(transact: Transact, *, holds: BlobHolds, scopes: Scopes) -> Mapping
     finish = _handler(lambda one: source_holds.finish_delete(one, transact, scopes))
     return {
         source_holds.HOLD_BLOB: _handler(lambda one: source_holds.hold(one, transact, holds)),
+        source_holds.HOLD_FOR_VERSION: _handler(
+            lambda one: source_holds.hold_for_version(one, holds)
+        ),
         source_holds.RELEASE_BLOB: _handler(lambda one: source_holds.release(one, holds)),
         source_holds.DELETE_SOURCE: finish,
         source_holds.DELETE_MANAGED_IMAGE: finish,
