@@ -19,6 +19,7 @@ from stoa.catalog.v1 import (  # noqa: F401 - their services are served by name
     snapshot_service_pb2,
     storage_account_service_pb2,
     usage_service_pb2,
+    virtual_machine_service_pb2,
 )
 
 from services.catalog.clients import authz, replication

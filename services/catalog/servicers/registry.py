@@ -16,6 +16,7 @@ from services.catalog.servicers.shared_galleries import SharedGalleryServicer
 from services.catalog.servicers.snapshots import SnapshotServicer
 from services.catalog.servicers.storage_accounts import StorageAccountServicer
 from services.catalog.servicers.versions import ImageVersionServicer
+from services.catalog.servicers.virtual_machines import VirtualMachineServicer
 from services.kernel.rpc.servicers import operations
 
 
@@ -38,6 +39,7 @@ FACTORIES: Final[Mapping[str, Callable[[Dependencies], object]]] = MappingProxyT
         "stoa.catalog.v1.ManagedImageService": ManagedImageServicer,
         "stoa.catalog.v1.DiskService": DiskServicer,
         "stoa.catalog.v1.SnapshotService": SnapshotServicer,
+        "stoa.catalog.v1.VirtualMachineService": VirtualMachineServicer,
         "stoa.catalog.v1.StorageAccountService": StorageAccountServicer,
         "stoa.catalog.v1.DiskEncryptionSetService": DiskEncryptionSetServicer,
         "stoa.catalog.v1.SharedGalleryService": SharedGalleryServicer,

@@ -5,15 +5,16 @@ from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
 from services.catalog.domain import names
-from services.catalog.domain.disk_source import ByteSource, SourceDisk, SourceKind
 from services.catalog.domain.disks import Disk, DiskLike, Snapshot
 from services.catalog.domain.hardware import DiskType, PurchasePlan
 from services.catalog.domain.system import System
 from services.catalog.ports.calls import Context
 from services.catalog.ports.transaction import Mutation, Tx
-from services.catalog.usecases import source_bytes, source_encryption, source_types
+from services.catalog.usecases import source_encryption, source_types
 from services.catalog.usecases.linked import Demand
+from services.catalog.usecases.source_contents import SourceReader
 from services.catalog.usecases.source_create import Creation, NewSource, World
+from services.catalog.usecases.source_looks import look
 from services.catalog.usecases.source_types import SourceType
 from services.kernel.names import key
 from services.kernel.violations import Violations
@@ -80,31 +81,28 @@ def create(
         ],
     )
     check_plan(command.system.purchase_plan, path, violations)
-    image: SourceDisk | None = None
-    if not violations.has_field(f"{path}.blob"):
-        source = ByteSource(SourceKind.BLOB, command.blob)
-        image = source_bytes.inspect(
-            names.OS_DISK,
-            source,
-            creation.region,
-            world.sources,
-            violations=violations,
-            shown=command.blob,
-        )
+    location = creation.region.id if creation.region else ""
+    is_named = not violations.has_field(f"{path}.blob")
+    looks = look(world.sources, world.transact, blobs=[command.blob] if is_named else [])
 
     def work(tx: Tx) -> D:
         found = violations.copy()
         group = creation.group(tx, found)
-        if image is None:
-            raise source_bytes.missing(names.BLOB_TYPE, [command.blob], found)
+        reader = SourceReader(tx, location, looks, found)
+        contents = reader.blob(command.blob)
         set_name = source_encryption.find(
             tx, command.disk_encryption_set, group.name, region=creation.region, violations=found
         )
         found.raise_if_any()
+        missing = reader.missing()
+        if contents is None or missing is not None:
+            raise missing or AssertionError("what is not there is missing")
         fields: dict[str, Any] = creation.common(group)
         if command.disk_type is not None:
             fields["disk_type"] = command.disk_type
-        disk = kind.make(**fields, image=image, system=command.system, disk_encryption_set=set_name)
+        disk = kind.make(
+            **fields, image=contents.disks[0], system=command.system, disk_encryption_set=set_name
+        )
         made = creation.add(tx, group, disk)
         if set_name:
             tx.uses.add(key(set_name), made.name)

@@ -34,6 +34,7 @@ from stoa.catalog.v1 import (
     snapshot_service_pb2_grpc,
     storage_account_service_pb2_grpc,
     storage_profile_pb2,
+    virtual_machine_service_pb2_grpc,
 )
 from stoa.type.v1 import os_type_pb2
 
@@ -69,6 +70,7 @@ class Stubs:
             disk_encryption_set_service_pb2_grpc.DiskEncryptionSetServiceStub(channel)
         )
         self.storage_accounts = storage_account_service_pb2_grpc.StorageAccountServiceStub(channel)
+        self.virtual_machines = virtual_machine_service_pb2_grpc.VirtualMachineServiceStub(channel)
         self.snapshots = snapshot_service_pb2_grpc.SnapshotServiceStub(channel)
         self.shared = shared_gallery_service_pb2_grpc.SharedGalleryServiceStub(channel)
         self.community = community_gallery_service_pb2_grpc.CommunityGalleryServiceStub(channel)

@@ -14,7 +14,10 @@ from stoa.catalog.v1 import (
     snapshot_service_pb2,
     storage_account_pb2,
     storage_account_service_pb2,
+    virtual_machine_pb2,
+    virtual_machine_service_pb2,
 )
+from stoa.type.v1 import os_type_pb2
 
 from tests.wire.catalog.installation import Stubs, World
 
@@ -100,4 +103,24 @@ STORAGE_ACCOUNT = Source(
     storage_account_service_pb2,
     lambda world, group: {"store": "images"},
 )
-ALL = (DISK, SNAPSHOT, ENCRYPTION_SET, STORAGE_ACCOUNT)
+
+
+def _machine(world: World, group: str) -> Mapping[str, Any]:
+    disk = DISK.create(world, DISK.request(world, group, os_type=os_type_pb2.OS_TYPE_LINUX))
+    return {
+        "size": "Standard_D2s_v5",
+        "os_type": os_type_pb2.OS_TYPE_LINUX,
+        "os_state": os_type_pb2.OS_STATE_GENERALIZED,
+        "os_disk": virtual_machine_pb2.VirtualMachineOsDisk(disk=disk.name),
+    }
+
+
+MACHINE = Source(
+    "virtual_machine",
+    "VirtualMachine",
+    "virtual_machines",
+    virtual_machine_pb2.VirtualMachine,
+    virtual_machine_service_pb2,
+    _machine,
+)
+ALL = (MACHINE, DISK, SNAPSHOT, ENCRYPTION_SET, STORAGE_ACCOUNT)

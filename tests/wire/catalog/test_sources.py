@@ -9,7 +9,7 @@ from stoa.catalog.v1 import resource_group_service_pb2
 
 from tests.wire.authz.installation import World as Policy
 from tests.wire.catalog.installation import World, refused
-from tests.wire.catalog.sources import ALL, SUCCEEDED, Source
+from tests.wire.catalog.sources import ALL, DISK, MACHINE, SUCCEEDED, Source
 
 EVERY = pytest.mark.parametrize("kind", ALL, ids=lambda one: one.plural)
 
@@ -67,6 +67,10 @@ def test_a_name_that_is_taken_says_where(world: World, kind: Source) -> None:
     kind.of(elsewhere).ClearField("location")
     if hasattr(made, "blob"):
         kind.of(elsewhere).blob = world.blob(request.parent, "westus")
+    if kind is MACHINE:
+        far = DISK.request(world, location="westus", os_type=kind.of(elsewhere).os_type)
+        DISK.of(far).blob = world.blob(request.parent, "westus")
+        kind.of(elsewhere).os_disk.disk = DISK.create(world, far).name
     if hasattr(made, "store"):
         kind.of(elsewhere).store = "western"
     kind.of(elsewhere).location = "westus"
