@@ -1,6 +1,7 @@
 """What changes between generations, on both databases."""
 
 import threading
+from dataclasses import replace
 
 import pytest
 
@@ -8,6 +9,7 @@ from services.kernel.errors import FailedPrecondition
 from services.replication.content.refs import read_version
 from services.replication.domain.states import (
     CopyState,
+    Health,
     RegionState,
     ReplicationState,
 )
@@ -67,6 +69,64 @@ def test_a_lower_count_removes_what_is_worth_least(world: World):
     assert view.regions[0].region.state is RegionState.COMPLETED
     assert world.content(UID, "home", "os", "s1") is not None
     assert read_version(world.slot_store("home", "s2"), UID) is None
+
+
+def refs_of(world: World, location: str, slots: int) -> list[str]:
+    """The slots that hold the version."""
+    names = [f"s{number}" for number in range(1, slots + 1)]
+    return [slot for slot in names if read_version(world.slot_store(location, slot), UID)]
+
+
+def test_counts_that_go_down_to_one_everywhere_come_back(world: World):
+    """What a soft delete and its undoing ask for."""
+    world.add_region("home", 3)
+    world.add_region("east", 2)
+    data = some_bytes(MIB)
+    disks = {"os": world.upload("os", data)}
+    with world.working():
+        world.wait_end(world.ensure(world.desired(disks, {"home": 3, "east": 2})).id)
+        few = world.ensure(world.desired(disks, {"home": 1, "east": 1}, generation=2))
+        assert world.wait_end(few.id).record.state is ReplicationState.COMPLETED
+        for location, slot in (("home", "s2"), ("home", "s3"), ("east", "s2")):
+            world.wait_state(CopyState.REMOVED, location, slot)
+        assert (refs_of(world, "home", 3), refs_of(world, "east", 2)) == (["s1"], ["s1"])
+        regions = world.rows.read(lambda tx: tx.versions.regions(UID))
+        assert [(one.usable, one.wanted, one.good) for one in regions] == [(True, 1, 1)] * 2
+        many = world.ensure(world.desired(disks, {"home": 3, "east": 2}, generation=3))
+        view = world.wait_end(many.id)
+    assert view.record.state is ReplicationState.COMPLETED
+    assert [(one.region.wanted, one.region.good) for one in view.regions] == [(3, 3), (2, 2)]
+    for location, slots in (("home", 3), ("east", 2)):
+        for slot in refs_of(world, location, slots):
+            assert world.content(UID, location, "os", slot) == data
+        assert len(refs_of(world, location, slots)) == slots
+
+
+def test_a_count_that_is_raised_before_the_replica_was_removed_keeps_it(world: World):
+    world.add_region("home", 2)
+    disks = {"os": world.upload("os", some_bytes(MIB))}
+    with world.working():
+        world.wait_end(world.ensure(world.desired(disks, {"home": 2})).id)
+    world.ensure(world.desired(disks, {"home": 1}, generation=2))
+    assert world.replica("home", "s2").state is CopyState.REMOVING
+    third = world.ensure(world.desired(disks, {"home": 2}, generation=3))
+    with world.working():
+        view = world.wait_end(third.id)
+    assert view.record.state is ReplicationState.COMPLETED
+    assert refs_of(world, "home", 2) == ["s1", "s2"]
+    assert view.regions[0].region.progress.counters.copied == 0
+
+
+def test_what_is_kept_of_a_region_is_a_good_replica(world: World):
+    world.add_region("home", 2)
+    disks = {"os": world.upload("os", some_bytes(MIB))}
+    with world.working():
+        world.wait_end(world.ensure(world.desired(disks, {"home": 2})).id)
+        damaged = replace(world.replica("home", "s1"), health=Health.DAMAGED)
+        world.rows.transact(lambda tx: tx.replicas.put(damaged))
+        world.wait_end(world.ensure(world.desired(disks, {"home": 1}, generation=2)).id)
+        world.wait_state(CopyState.REMOVED, "home", "s1")
+    assert refs_of(world, "home", 2) == ["s2"]
 
 
 def test_a_region_that_is_left_out_is_not_usable_from_the_answer_on(world: World):
