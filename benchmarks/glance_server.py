@@ -106,8 +106,8 @@ def _installed() -> Path:
     if not done.exists():
         print("installing Glance, once", flush=True)
         subprocess.run([sys.executable, "-m", "venv", CACHE], check=True)
-        pip = [CACHE / "bin" / "pip", "install", "--quiet", *PACKAGES]
-        subprocess.run(pip, check=True)
+        pip = str(CACHE / "bin" / "pip")
+        subprocess.run([pip, "install", "--quiet", *PACKAGES], check=True)
         done.touch()
     return CACHE
 
