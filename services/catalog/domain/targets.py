@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from services.catalog.domain import reasons
+from services.catalog.domain.features import CONFIDENTIAL
 from services.catalog.domain.hardware import StorageType
 from services.catalog.domain.region import Region, location_key
 from services.catalog.domain.version import ReplicationMode, TargetRegion, Version
@@ -78,16 +79,18 @@ def check_home(placed: Sequence[Placement], home: str, path: str, violations: Vi
 def check_shallow(
     version: Version, placed: Sequence[Placement], path: str, violations: Violations
 ) -> None:
-    """Note what a shallow version cannot have: other regions, or more than one replica."""
+    """Note what a shallow version cannot have: other regions, replicas or a customer's keys."""
     if version.mode is not ReplicationMode.SHALLOW:
         return
     if any(
-        one.target.location != version.location or version.count_in(one.target) > 1
+        one.target.location != version.location
+        or version.count_in(one.target) > 1
+        or (one.target.encryption is not None and one.target.encryption.sets)
         for one in placed
     ):
         violations.add(
             path,
-            "a shallow version has its home region alone, with one replica",
+            "a shallow version has its home region alone, with one replica and no encryption sets",
             reason=reasons.SHALLOW_SHAPE_INVALID,
         )
 
@@ -124,6 +127,36 @@ def check_capacity(version: Version, placed: Sequence[Placement], violations: Vi
                 f"and {wanted} are wanted",
                 metadata | {"wanted": str(wanted), "maximum": str(maximum)},
             )
+
+
+def check_confidential(
+    placed: Sequence[Placement], security_type: str, violations: Violations
+) -> None:
+    """Note the regions that lack what a confidential image needs."""
+    if security_type not in CONFIDENTIAL:
+        return
+    for one in placed:
+        if not one.region.confidential:
+            _refuse(
+                violations,
+                one,
+                reasons.CONFIDENTIAL_UNAVAILABLE,
+                f"{one.region.id} takes no confidential images, and this one is {security_type}",
+                {"location": one.region.id},
+            )
+
+
+def check_replica_sets(placed: Sequence[Placement], violations: Violations) -> None:
+    """Note additional replica sets of which two are of one kind."""
+    for one in placed:
+        seen: set[StorageType] = set()
+        for index, found in enumerate(one.target.additional):
+            if found.storage_type in seen:
+                violations.add(
+                    f"{one.path}.additional_replica_sets[{index}].storage_account_type",
+                    f"{found.storage_type.value} is given twice",
+                )
+            seen.add(found.storage_type)
 
 
 def _refuse(  # noqa: PLR0917 - the parts of one violation

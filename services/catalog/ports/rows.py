@@ -10,6 +10,7 @@ from services.catalog.domain.gallery import Gallery
 from services.catalog.domain.region import Region
 from services.catalog.domain.region_status import RegionStatus
 from services.catalog.domain.resource import Resource
+from services.catalog.domain.uefi import UefiSettings
 from services.catalog.domain.version import Version
 
 R = TypeVar("R", bound=Resource)
@@ -88,6 +89,13 @@ class Definitions(Resources[Definition], Protocol):
 class Versions(Resources[Version], Protocol):
     """Image versions with their regions."""
 
+    def insert(self, resource: Version, *, uefi: UefiSettings | None = None) -> None:
+        """Add a version with its UEFI settings, which nothing changes.
+
+        Raises:
+            AlreadyExists: the number was taken at the same moment.
+        """
+
     def by_uid(self, uid: str, *, lock: bool = False) -> Version | None:
         """Answer a version."""
 
@@ -132,6 +140,9 @@ class Uses(Protocol):
 
     def remove(self, user_key: str) -> None:
         """Forget everything that a resource needs."""
+
+    def replace(self, user_name: str, used_keys: Sequence[str]) -> None:
+        """Record what a resource needs now, all of it."""
 
     def from_outside(self, scope_key: str, limit: int) -> Sequence[tuple[str, str]]:
         """Answer at most `limit` uses of what is at or below a scope by what is not.

@@ -32,6 +32,12 @@ class UseStore:
         """Forget everything that a resource needs."""
         self._tx.execute(delete(uses).where(uses.c.user_key == user_key))
 
+    def replace(self, user_name: str, used_keys: Sequence[str]) -> None:
+        """Record what a resource needs now, all of it."""
+        self.remove(key(user_name))
+        for one in used_keys:
+            self.add(one, user_name)
+
     def from_outside(self, scope_key: str, limit: int) -> Sequence[tuple[str, str]]:
         """Answer at most `limit` uses of what is at or below a scope by what is not.
 

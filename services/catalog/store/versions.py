@@ -17,10 +17,12 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import IntegrityError
 
+from services.catalog.convert.uefi import fragment as uefi_fragment
 from services.catalog.convert.versions import status_fragment
 from services.catalog.domain.names import subscription_of
 from services.catalog.domain.progress import aggregated, in_order, selectable, usable
 from services.catalog.domain.region_status import RegionStatus
+from services.catalog.domain.uefi import UefiSettings
 from services.catalog.domain.usage import Metric
 from services.catalog.domain.version import Version, VersionState
 from services.catalog.store.documents import dump, load
@@ -69,13 +71,14 @@ class VersionStore(CountedStore[Version]):
         found = self._tx.execute(_REGIONS, {"u": uid}).scalars()
         return in_order([load(RegionStatus, document) for document in found])
 
-    def insert(self, resource: Version) -> None:
-        """Add a version; its regions follow by `write`.
+    def insert(self, resource: Version, *, uefi: UefiSettings | None = None) -> None:
+        """Add a version with its UEFI settings; its regions follow by `write`.
 
         Raises:
             AlreadyExists: the number was taken at the same moment.
         """
-        row = VERSIONS.row(resource) | _status(resource, ()) | {"uefi_body": b""}
+        row = VERSIONS.row(resource) | _status(resource, ())
+        row["uefi_body"] = b"" if uefi is None else uefi_fragment(uefi)
         try:
             self._tx.execute(VERSIONS.insert, row)
         except IntegrityError as error:

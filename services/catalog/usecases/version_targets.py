@@ -8,17 +8,26 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from services.catalog.domain import reasons
+from services.catalog.domain import encryption_rules, features, reasons
 from services.catalog.domain.desired import (
     ENSURE_REPLICAS,
     WRITE_ACTION,
     Authority,
     desired_of,
 )
+from services.catalog.domain.encryption_rules import entries
+from services.catalog.domain.needs import needed_by
 from services.catalog.domain.progress import provisioning_state
 from services.catalog.domain.region import Region
 from services.catalog.domain.region_status import RegionState, RegionStatus
-from services.catalog.domain.targets import Placement, check_capacity, note_unknown, place
+from services.catalog.domain.targets import (
+    Placement,
+    check_capacity,
+    check_confidential,
+    check_replica_sets,
+    note_unknown,
+    place,
+)
 from services.catalog.domain.version import (
     ReplicationMode,
     TargetRegion,
@@ -28,13 +37,12 @@ from services.catalog.domain.version import (
 from services.catalog.ports.calls import Context, Regions, Subscriptions
 from services.catalog.ports.operations import StartedOperation, VersionChange
 from services.catalog.ports.transaction import Mutation, Tx
-from services.catalog.usecases import checks
+from services.catalog.usecases import checks, linked, version_encryption
 from services.catalog.usecases.linked import Demand
 from services.catalog.usecases.updates import check_etag, revised
 from services.catalog.usecases.version_create import authority_of
 from services.catalog.usecases.version_delete import missing
-from services.kernel.errors import Unimplemented
-from services.kernel.names import Name
+from services.kernel.names import Name, parent
 from services.kernel.violations import Violations
 
 _TARGETS: Final = "target_regions"
@@ -46,10 +54,9 @@ Known = Mapping[str, Region | None]
 
 @dataclass(frozen=True, slots=True)
 class Add:
-    """Regions to add, as they were sent, and the paths of those that name keys."""
+    """Regions to add, as they were sent."""
 
     regions: tuple[TargetRegion, ...]
-    encrypted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +118,24 @@ def change_targets(
 
     Raises:
         InvalidArgument, FailedPrecondition: everything that is wrong with the request.
-        NotFound: there is no such version, or VERSION_DELETED.
+        PermissionDenied: LINKED_PERMISSION_DENIED, the right to an encryption set is missing.
+        NotFound: there is no such version, VERSION_DELETED or ENCRYPTION_SET_NOT_FOUND.
         Aborted: ETAG_MISMATCH, or the version is being deleted.
         Unavailable: a region is not known yet, and replication does not answer.
     """
     violations = context.violations
+    demand = Demand(WRITE_ACTION, command.name.text, "name")
+    sets: list[Demand] = []
+    if isinstance(command.change, Add):
+        sets = version_encryption.demands(entries(command.change.regions, _TARGETS), violations)
+    if sets:
+        linked.authorize(demand, sets, context)
     checks.subscription(subscriptions, command.name.text, violations)
     known = regions.find([one for one in _spellings(command.change) if one])
     placed = _place(command.change, known, regions, violations)
-    if isinstance(command.change, Add) and command.change.encrypted:
-        violations.raise_if_any()
-        raise Unimplemented("encryption sets are not built yet")
-    demand = Demand(WRITE_ACTION, command.name.text, "name")
-    authority = authority_of(context, WRITE_ACTION, (demand,))
+    if isinstance(command.change, Add):
+        check_replica_sets(placed, violations)
+    authority = authority_of(context, WRITE_ACTION, (demand, *sets))
 
     def work(tx: Tx) -> StartedOperation:
         found = violations.copy()
@@ -134,6 +146,11 @@ def change_targets(
         checks.not_soft_deleted(version, found)
         planned = _plan(version, command.change, placed, found)
         weigh(tx, version, planned.version, placed, violations=found)
+        if isinstance(command.change, Add):
+            after = version_encryption.check_new(
+                tx, version, planned.version, placed, violations=found
+            )
+            planned = replace(planned, version=after)
         found.raise_if_any()
         checks.not_going(tx, version)
         check_etag(command.etag, version)
@@ -167,6 +184,8 @@ def commit(
     if requested.validate_only:
         return tx.operations.preview_version(after, statuses)
     tx.versions.write(after, statuses)
+    if after.encryption_sets != version.encryption_sets:
+        tx.uses.replace(after.name, needed_by(after))
     if touched:
         tx.outbox.add(after.uid, ENSURE_REPLICAS, desired_of(after, authority))
     waited = tuple(dict.fromkeys((*planned.named, *touched)))
@@ -368,8 +387,18 @@ def weigh(
 
     What is promised already is not weighed again.
     """
-    touched = _touched(before, after)
-    check_capacity(after, _weighed(tx, after, touched, placed), violations)
+    weighed = _weighed(tx, after, _touched(before, after), placed)
+    check_capacity(after, weighed, violations)
+    security = security_type(tx, after)
+    check_confidential(weighed, security, violations)
+    encryption_rules.check_confidential(weighed, security, violations)
+
+
+def security_type(tx: Tx, version: Version) -> str:
+    """Answer the security type of a version, by the features that its definition gives it."""
+    definition = tx.definitions.get(parent(version.key))
+    found = definition.features if definition else ()
+    return features.security_type(features.in_force(found, version.number))
 
 
 def _weighed(
@@ -391,7 +420,15 @@ def _same(version: Version, existing: TargetRegion, sent: TargetRegion) -> bool:
         and version.storage_in(existing) == version.storage_in(sent)
         and version.excluded_in(existing) == version.excluded_in(sent)
         and set(existing.additional) == set(sent.additional)
+        and same_encryption(existing, sent)
     )
+
+
+def same_encryption(one: TargetRegion, other: TargetRegion) -> bool:
+    """Whether two entries for a region encrypt alike; names are compared by their keys."""
+    if one.encryption is None or other.encryption is None:
+        return one.encryption is other.encryption
+    return one.encryption.identity == other.encryption.identity
 
 
 _SENTENCES: Final = {
