@@ -67,7 +67,9 @@ def authorize_check(command: CheckDeployment, context: Context) -> Name | None:
         if not command.deployment.kind.is_scale_set:
             context.violations.add(_CURRENT, "is for a scale set, which a single machine is not")
     linked = [] if current is None else [Demand(read_action(current), current.text, _CURRENT)]
-    authorize(Demand(resolve.read_action(image), image.text, "image"), linked, context)
+    target = Demand(resolve.read_action(image), image.text, "image")
+    # An image that is not there is what is asked about, and no source of anything.
+    authorize(target, linked, context, absent=NotFound.default_reason)
     return current
 
 

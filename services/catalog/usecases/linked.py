@@ -17,12 +17,18 @@ class Demand:
     field: str
 
 
-def authorize(target: Demand, linked: Sequence[Demand], context: Context) -> None:
+def authorize(
+    target: Demand,
+    linked: Sequence[Demand],
+    context: Context,
+    *,
+    absent: str = reasons.SOURCE_NOT_FOUND,
+) -> None:
     """Demand the target and everything that the request refers to in one decision.
 
     Raises:
         PermissionDenied: LINKED_PERMISSION_DENIED for what is referred to.
-        NotFound: SOURCE_NOT_FOUND for a view of what is not shared with the caller.
+        NotFound: `absent`, for a view of what is not shared with the caller.
     """
     demands = [target, *linked]
     try:
@@ -31,7 +37,7 @@ def authorize(target: Demand, linked: Sequence[Demand], context: Context) -> Non
         name = error.metadata.get("resource", "")
         raise NotFound(
             error.message,
-            reason=reasons.SOURCE_NOT_FOUND,
+            reason=absent,
             metadata={"resource": name},
             resource=error.resource,
         ) from error

@@ -9,7 +9,13 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from stoa.catalog.v1 import deployment_check_pb2 as pb
-from stoa.catalog.v1 import image_definition_pb2, machine_hardware_pb2, purchase_plan_pb2
+from stoa.catalog.v1 import (
+    gallery_pb2,
+    image_definition_pb2,
+    machine_hardware_pb2,
+    purchase_plan_pb2,
+)
+from stoa.catalog.v1 import image_version_requests_pb2 as requests_pb
 from stoa.replication.v1 import region_pb2
 from stoa.type.v1 import os_type_pb2
 from stoa.type.v1 import replication_state_pb2 as states
@@ -392,6 +398,35 @@ def test_fewer_good_replicas_than_are_wanted_is_a_warning(world: World) -> None:
 
 def _until_good(world: World, name: str, good: int) -> None:
     world.until(name, lambda one: one.replication_status.summary[0].good_replica_count == good)
+
+
+def test_a_soft_deleted_version_is_for_single_machines_and_uniform_sets_alone(
+    world: World,
+) -> None:
+    policy = gallery_pb2.SoftDeletePolicy(enabled=True)
+    version = ready(world, world.definition(world.gallery(soft_delete_policy=policy)))
+    request = requests_pb.DeleteImageVersionRequest(name=version.name)
+    world.owner.versions.DeleteImageVersion(request)
+    end = world.get(version.name).consumption_end_time.ToDatetime().isoformat()
+    single = check(world.owner, version.name)
+    assert single.response.deployable
+    assert single.kinds == ["SOFT_DELETED"]
+    assert end in single.response.findings[0].description
+    assert check(world.owner, version.name, kind=UNIFORM).response.deployable
+    flexible = check(world.owner, version.name, kind=FLEXIBLE)
+    assert flexible.fields == {"SOFT_DELETED_IN_FLEXIBLE_SCALE_SET": "kind", "SOFT_DELETED": ""}
+    with refused(Code.NOT_FOUND, "NO_LATEST"):
+        check(world.owner, definition_of(version))
+
+
+def test_a_version_that_is_gone_for_good_is_told_as_deleted(world: World) -> None:
+    version, other = ready(world), ready(world)
+    request = requests_pb.DeleteImageVersionRequest(name=version.name)
+    world.wait(world.owner.versions.DeleteImageVersion(request))
+    with refused(Code.NOT_FOUND, "VERSION_DELETED"):
+        check(world.owner, version.name)
+    with refused(Code.NOT_FOUND, "VERSION_DELETED"):
+        check(world.owner, other.name, kind=UNIFORM, current_image=version.name)
 
 
 def test_what_cannot_be_resolved_is_an_error_as_of_resolve(world: World) -> None:
