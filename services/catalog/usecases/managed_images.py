@@ -1,70 +1,43 @@
-"""What callers do with managed images made of uploaded blobs."""
+"""Making managed images: of blobs, VHDs, a disk, a snapshot or a machine."""
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from services.catalog.domain import names, reasons
-from services.catalog.domain.disk_source import ByteSource, SourceDisk, SourceKind
-from services.catalog.domain.hardware import (
-    Architecture,
-    DiskControllerType,
-    HostCaching,
-    HyperVGeneration,
-    MachineSecurityType,
-    OsState,
-    OsType,
-    PurchasePlan,
-)
+from services.catalog.domain.disk_source import SourceKind
+from services.catalog.domain.hardware import Architecture, HyperVGeneration, OsState
 from services.catalog.domain.managed_image import ManagedImage
-from services.catalog.domain.region import Region
-from services.catalog.ports.calls import Context, Regions, Subscriptions
-from services.catalog.ports.sources import Inspection, Sources
+from services.catalog.domain.source_match import plan_key
+from services.catalog.domain.system import System
+from services.catalog.ports.calls import Context
 from services.catalog.ports.transaction import Mutation, Tx
-from services.catalog.usecases import checks, source_holds
-from services.kernel.errors import NotFound, ResourceInfo
-from services.kernel.ids import new_uid
-from services.kernel.names import Name
+from services.catalog.usecases import managed_image_sources, source_encryption
+from services.catalog.usecases.managed_image_sources import PATH, ImageSource
+from services.catalog.usecases.source_contents import Contents, SourceReader
+from services.catalog.usecases.source_create import Creation, NewSource, World
+from services.catalog.usecases.source_disks import check_plan
+from services.catalog.usecases.source_refusals import refuse
+from services.catalog.usecases.source_types import MANAGED_IMAGE
+from services.kernel.names import key
 from services.kernel.violations import Violations
 
-_WRITE_IMAGE: Final = "Microsoft.Compute/images/write"
-WRITE_BLOB: Final = "Microsoft.Compute/disks/write"
-_PATH: Final = "managed_image"
-# What replication says of bytes, in the words of this contract.
-_PROBLEMS: Final = {
-    "BLOB_NOT_COMMITTED": reasons.SOURCE_NOT_READY,
-    "SOURCE_FORMAT_INVALID": reasons.SOURCE_FORMAT_INVALID,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class BlobDisk:
-    """A blob that becomes a disk; `field` is where the request names it."""
-
-    disk: str
-    blob: str
-    field: str
-    host_caching: HostCaching
+_SET: Final = f"{PATH}.disk_encryption_set"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CreateManagedImage:
-    """An image to be made in a resource group; None is what was not given."""
+    """An image to be made.
 
-    parent: Name
-    id: str
-    location: str
-    disks: Sequence[BlobDisk]
-    os_type: OsType | None
-    os_state: OsState | None
-    hyper_v_generation: HyperVGeneration
-    architecture: Architecture
-    security_type: MachineSecurityType
-    carries_vm_guest_state: bool
-    accelerated_networking: bool | None
-    disk_controllers: tuple[DiskControllerType, ...]
-    purchase_plan: PurchasePlan | None
-    tags: Mapping[str, str]
+    `system` is what the request tells of the operating system, with defaults for what it leaves
+    out; `generation` and `architecture` are None where it leaves them out.
+    """
+
+    new: NewSource
+    source: ImageSource | None
+    system: System
+    generation: HyperVGeneration | None = None
+    architecture: Architecture | None = None
+    disk_encryption_set: str = ""
 
 
 def create(
@@ -72,184 +45,159 @@ def create(
     context: Context,
     mutation: Mutation[ManagedImage],
     *,
-    subscriptions: Subscriptions,
-    regions: Regions,
-    sources: Sources,
+    world: World,
 ) -> bytes:
-    """Create an image that is CREATING: `source_holds` makes it SUCCEEDED.
+    """Create an image; while it has blobs to hold it is CREATING, see `source_holds`.
 
     Raises:
         InvalidArgument, FailedPrecondition: everything that is wrong with the request.
-        PermissionDenied: a blob may not be used (gallery-semantics 5.4).
-        NotFound: PARENT_NOT_FOUND or SOURCE_NOT_FOUND.
+        PermissionDenied: LINKED_PERMISSION_DENIED (gallery-semantics 5.4).
+        NotFound: PARENT_NOT_FOUND, SOURCE_NOT_FOUND or ENCRYPTION_SET_NOT_FOUND.
         AlreadyExists: RESOURCE_EXISTS or LOCATION_CONFLICT.
-        Aborted: the group is being deleted.
+        Aborted: the group or the encryption set is being deleted.
         Unavailable: the replication service does not answer.
     """
     violations = context.violations
-    blobs = _parsed(command.disks, violations)
-    if blobs:
-        # One decision for all of them, before anything is told about any.
-        context.access.require_all(
-            [
-                (_WRITE_IMAGE, command.parent.text, "parent"),
-                *((WRITE_BLOB, name.text, one.field) for one, name in blobs),
-            ]
-        )
-    info = checks.subscription(subscriptions, command.parent.text, violations)
-    region = checks.find_region(command.location, f"{_PATH}.location", regions, violations)
-    _check_fields(command, violations)
-    disks, missing = _inspected(blobs, region, sources, violations)
-    now = context.clock.now()
-    name = f"{command.parent.text}/managedImages/{command.id}"
+    source = command.source
+    creation = Creation(
+        MANAGED_IMAGE,
+        command.new,
+        context,
+        world,
+        path=PATH,
+        linked_demands=[
+            *managed_image_sources.check_shape(source, violations),
+            *source_encryption.demands(command.disk_encryption_set, _SET, violations),
+        ],
+    )
+    check_plan(command.system.purchase_plan, PATH, violations)
+    _check_required(command, violations)
+    looks = managed_image_sources.look(source, world.sources, world.look, violations)
 
     def work(tx: Tx) -> ManagedImage:
         found = violations.copy()
-        group = tx.groups.get(command.parent.key, share=True)
-        if info is None or group is None:
-            raise checks.parent_missing(names.RESOURCE_GROUP_TYPE, command.parent.text, found)
-        if missing:
-            raise _source_missing(missing, found)
+        group = creation.group(tx, found)
+        location = creation.region.id if creation.region else ""
+        reader = SourceReader(tx, location, looks, found)
+        contents = managed_image_sources.gather(source, reader, found)
+        missing = reader.missing()
+        if missing is not None and not found.fields:
+            raise missing
+        system = _system(command, contents, found)
+        if contents is not None and contents.system is not None:
+            set_name = _taken_set(command, contents, group.name, found)
+        else:
+            set_name = source_encryption.find(
+                tx,
+                command.disk_encryption_set,
+                group.name,
+                region=creation.region,
+                violations=found,
+            )
         found.raise_if_any()
-        checks.not_going(tx, group)
-        if region is None or command.os_type is None or command.os_state is None:
+        if contents is None or system.os_type is None or system.os_state is None:
             raise AssertionError("what is missing is a violation")
         image = ManagedImage(
-            name=name,
-            uid=new_uid(),
-            location=region.id,
-            create_time=now,
-            update_time=now,
-            policy_revision=context.access.revision,
-            os_type=command.os_type,
-            os_state=command.os_state,
-            disks=disks,
-            hyper_v_generation=command.hyper_v_generation,
-            architecture=command.architecture,
-            security_type=command.security_type,
-            carries_vm_guest_state=command.carries_vm_guest_state,
-            accelerated_networking=command.accelerated_networking,
-            disk_controllers=command.disk_controllers,
-            purchase_plan=command.purchase_plan,
-            held_blobs=tuple(one.source.uid for one in disks),
-            tags=command.tags,
+            **creation.common(group),
+            os_type=system.os_type,
+            os_state=system.os_state,
+            disks=contents.disks,
+            origin=contents.name,
+            hyper_v_generation=system.hyper_v_generation,
+            architecture=system.architecture,
+            security_type=system.security_type,
+            carries_vm_guest_state=system.carries_vm_guest_state,
+            accelerated_networking=system.accelerated_networking,
+            disk_controllers=system.disk_controllers,
+            purchase_plan=system.purchase_plan,
+            disk_encryption_set=set_name,
+            held_blobs=tuple(
+                one.source.uid for one in contents.disks if one.source.kind is SourceKind.BLOB
+            ),
         )
-        existing = tx.managed_images.get(image.key)
-        if existing is not None:
-            raise checks.taken(names.MANAGED_IMAGE_TYPE, image.location, existing)
-        return source_holds.add(tx, image)
+        made = creation.add(tx, group, image)
+        tx.uses.replace(made.name, _needed(made))
+        return made
 
     return mutation.commit(work)
 
 
-def _parsed(disks: Sequence[BlobDisk], violations: Violations) -> list[tuple[BlobDisk, Name]]:
-    """Answer the disks whose blobs are named rightly, and note what is wrong or repeated."""
-    found: list[tuple[BlobDisk, Name]] = []
-    blobs: set[str] = set()
-    luns: set[str] = set()
-    for one in disks:
-        if one.disk in luns:
-            violations.add(
-                one.field.rpartition(".")[0] + ".lun",
-                f"the LUN {one.disk} is given twice",
-                reason=reasons.LUN_REPEATED,
-                metadata={"lun": one.disk},
-            )
-        luns.add(one.disk)
-        if not one.blob:
-            violations.add(one.field, "is required")
-            continue
-        if not names.BLOBS.matches(one.blob):
-            violations.add(
-                one.field, "must be the name of a blob", reason=reasons.SOURCE_KIND_INVALID
-            )
-            continue
-        with violations.collect():
-            name = names.BLOBS.parse(one.blob, field=one.field)
-            if name.key in blobs:
-                violations.add(
-                    one.field,
-                    f"{name.text} is a disk already",
-                    reason=reasons.SOURCE_REPEATED,
-                    metadata={"source": name.text},
-                )
-                continue
-            blobs.add(name.key)
-            found.append((one, name))
+def _needed(image: ManagedImage) -> tuple[str, ...]:
+    """Answer the keys of what an image needs: the accounts of its VHDs, and its encryption set."""
+    needed = [one.origin for one in image.disks if one.origin]
+    if image.disk_encryption_set:
+        needed.append(image.disk_encryption_set)
+    return tuple(dict.fromkeys(map(key, needed)))
+
+
+def _check_required(command: CreateManagedImage, violations: Violations) -> None:
+    """Note what has to be told of a system that nothing but bytes are there of."""
+    if command.source is None or not command.source.kind.of_bytes:
+        return
+    if command.system.os_type is None:
+        violations.add(f"{PATH}.os_type", "is required")
+    if command.system.os_state is None:
+        violations.add(f"{PATH}.os_state", "is required")
+
+
+def _system(
+    command: CreateManagedImage, contents: Contents | None, violations: Violations
+) -> System:
+    """Answer the system on an image: as its source has it, or as the request tells of bytes.
+
+    Notes what the request tells otherwise than the source.
+    """
+    sent = command.system
+    if contents is None or contents.system is None:
+        return sent
+    taken, name = contents.system, contents.name
+    if taken.os_type is None:
+        refuse(violations, reasons.SOURCE_OS_TYPE_MISMATCH, name, "holds no operating system")
+    pairs = (
+        (reasons.SOURCE_OS_TYPE_MISMATCH, sent.os_type, taken.os_type),
+        (reasons.SOURCE_OS_STATE_MISMATCH, sent.os_state, taken.os_state),
+        (
+            reasons.SOURCE_GENERATION_MISMATCH,
+            command.generation,
+            taken.hyper_v_generation,
+        ),
+        (reasons.SOURCE_ARCHITECTURE_MISMATCH, command.architecture, taken.architecture),
+    )
+    for reason, told, known in pairs:
+        if told is not None and known is not None and told is not known:
+            problem = f"has {known.value}, and the request says {told.value}"
+            refuse(violations, reason, name, problem)
+    plan = sent.purchase_plan
+    if plan is not None and plan_key(plan) != plan_key(taken.purchase_plan):
+        problem = "has another purchase plan than the request says"
+        refuse(violations, reasons.SOURCE_PLAN_MISMATCH, name, problem)
+    return replace(taken, os_state=_os_state(taken.os_state or sent.os_state, name, violations))
+
+
+def _os_state(found: OsState | None, name: str, violations: Violations) -> OsState | None:
+    if found is None:
+        problem = "does not know whether it is generalized: os_state is required"
+        refuse(violations, reasons.SOURCE_OS_STATE_MISMATCH, name, problem)
     return found
 
 
-def _check_fields(command: CreateManagedImage, violations: Violations) -> None:
-    if not command.disks:
-        violations.add(
-            f"{_PATH}.source", "a source is required", reason=reasons.SOURCE_KIND_INVALID
+def _taken_set(
+    command: CreateManagedImage, contents: Contents, group: str, violations: Violations
+) -> str:
+    """Answer the encryption set that a source has, noting that an image cannot have it, or has it.
+
+    A request may name the same one; another one would not be that of the bytes.
+    """
+    taken = next(iter(contents.encryption_sets), "")
+    sent = command.disk_encryption_set
+    if sent and key(sent) != key(taken):
+        problem = f"{contents.name} is encrypted otherwise, and its key is taken over"
+        violations.precondition("DISK_ENCRYPTION_SET", _SET, problem)
+    if taken and key(names.subscription_of(taken)) != key(names.subscription_of(group)):
+        refuse(
+            violations,
+            reasons.ENCRYPTION_SET_IN_OTHER_SUBSCRIPTION,
+            contents.name,
+            "is encrypted with a key of another subscription",
         )
-    if command.os_type is None:
-        violations.add(f"{_PATH}.os_type", "is required")
-    if command.os_state is None:
-        violations.add(f"{_PATH}.os_state", "is required")
-    if command.purchase_plan is not None:
-        for part in ("name", "publisher", "product"):
-            if not getattr(command.purchase_plan, part):
-                violations.add(f"{_PATH}.purchase_plan.{part}", "is required")
-
-
-def _inspected(
-    blobs: Sequence[tuple[BlobDisk, Name]],
-    region: Region | None,
-    sources: Sources,
-    violations: Violations,
-) -> tuple[tuple[SourceDisk, ...], list[str]]:
-    """Answer the disks, the OS disk first, and the blobs that do not exist."""
-    disks: list[SourceDisk] = []
-    missing: list[str] = []
-    for one, name in blobs:
-        source = ByteSource(SourceKind.BLOB, name.text)
-        seen = sources.inspect(source)
-        if seen is None:
-            missing.append(name.text)
-            continue
-        _check_bytes(seen, name.text, region, violations)
-        disks.append(
-            SourceDisk(
-                one.disk,
-                replace(source, uid=seen.uid),
-                seen.size_bytes,
-                seen.format,
-                seen.root_digest,
-                one.host_caching,
-            )
-        )
-    return tuple(sorted(disks, key=lambda disk: names.disk_order(disk.disk))), missing
-
-
-def _check_bytes(
-    seen: Inspection, blob: str, region: Region | None, violations: Violations
-) -> None:
-    if seen.problem:
-        reason = _PROBLEMS.get(seen.problem, reasons.SOURCE_NOT_READY)
-        violations.precondition(
-            reason,
-            blob,
-            f"no disk can be made of {blob} as it is",
-            reason=reason,
-            metadata={"resource": blob, "format": seen.format.value},
-        )
-    if region is not None and seen.location != region.id:
-        violations.precondition(
-            reasons.SOURCE_LOCATION_MISMATCH,
-            blob,
-            f"{blob} is in {seen.location}, the image would be in {region.id}",
-            reason=reasons.SOURCE_LOCATION_MISMATCH,
-            metadata={"resource": blob, "location": seen.location},
-        )
-
-
-def _source_missing(missing: Sequence[str], violations: Violations) -> NotFound:
-    violations.raise_if_any()
-    return NotFound(
-        f"{', '.join(missing)} does not exist",
-        reason=reasons.SOURCE_NOT_FOUND,
-        metadata={"resource": ",".join(missing)},
-        resource=ResourceInfo(names.BLOB_TYPE, missing[0]),
-    )
+    return taken

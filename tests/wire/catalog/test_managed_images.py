@@ -2,10 +2,10 @@
 
 import threading
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import grpc
-import pytest
 from google.rpc import error_details_pb2
 from stoa.catalog.v1 import (
     image_version_requests_pb2,
@@ -16,6 +16,10 @@ from stoa.catalog.v1 import (
 from stoa.replication.v1 import copy_state_pb2
 from stoa.type.v1 import os_type_pb2
 
+from services.catalog.domain.resource import ProvisioningState
+from services.catalog.ports.transaction import Tx
+from services.catalog.usecases import source_holds
+from services.kernel.names import key
 from tests.wire.authz.installation import World as Policy
 from tests.wire.catalog.installation import World, refused
 
@@ -289,6 +293,24 @@ def test_a_deleted_image_is_gone_at_once_and_lets_go_of_its_blobs(world: World) 
         assert world.replication.arrived.wait_for(lambda: not held_by(world, made.uid), 15)
 
 
+def test_a_deletion_that_an_older_release_began_is_finished(world: World) -> None:
+    made = create(world)
+
+    def begin(tx: Tx) -> None:
+        image = tx.managed_images.get(key(made.name), lock=True)
+        assert image is not None
+        tx.managed_images.update(replace(image, state=ProvisioningState.DELETING))
+        message = source_holds.message_of(image)
+        tx.outbox.add(image.uid, "delete_managed_image", message)
+
+    world.catalog.foundation.transact(begin)
+
+    with world.replication.arrived:
+        assert world.replication.arrived.wait_for(lambda: not held_by(world, made.uid), 15)
+    with refused(grpc.StatusCode.NOT_FOUND, "RESOURCE_NOT_FOUND"):
+        get(world, made.name)
+
+
 def test_deleting_with_a_stale_etag_is_aborted(world: World) -> None:
     made = create(world)
 
@@ -311,11 +333,3 @@ def test_an_image_stays_while_an_unfinished_version_needs_it(world: World) -> No
     world.replication.tell(version.uid, "eastus", 3)
     world.wait(operation)
     delete(world, made.name)
-
-
-@pytest.mark.parametrize("source", ["disk", "snapshot", "virtual_machine"])
-def test_other_sources_are_not_built(world: World, source: str) -> None:
-    request = image_request(world, **{source: "subscriptions/s/resourceGroups/g/disks/d"})
-
-    with refused(grpc.StatusCode.UNIMPLEMENTED):
-        create(world, request)
