@@ -1,7 +1,7 @@
 """Which galleries a consumer's subscription sees, by the policy at the moment of the call."""
 
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Any, Final
 
 from services.catalog.convert.views import ViewType
 from services.catalog.domain import names
@@ -15,6 +15,8 @@ from services.policy.index import PolicyIndex
 from services.policy.model import SharingGrant, Subscription
 
 Covers = Callable[[SharingGrant, Subscription], bool]
+Told = tuple[Any, int]
+"""A message of a page, and the revision of the policy that its row was written under."""
 
 _TYPES: Final = {
     ViewType.SHARED: "stoa.dev/SharedGallery",
@@ -99,6 +101,28 @@ class ViewGrants:
         """Judge what was published under a newer policy than the call's by that policy."""
         judge_anew(self._d, call, policy_revision, scope, action=action)
 
+    def judged(self, call: Call, parent: Name, told: Sequence[Told]) -> Sequence[Any]:
+        """Answer the messages of a page that the policy they were written under allows too.
+
+        Raises:
+            NotFound: they are of one gallery, which that policy does not show any more.
+        """
+        access: Any = call.access
+        revision = access.revision
+        newest = max((written for _, written in told), default=0)
+        if newest <= revision:
+            return [message for message, _ in told]
+        if self.names_one(parent) and not parent.has_wildcard:
+            self.judge_anew(call, newest, parent.text)
+            return [message for message, _ in told]
+        newer = self._d.control.at_least(access, call.caller, newest, call.deadline)
+        action = call.policy.action
+        return [
+            message
+            for message, written in told
+            if written <= revision or newer.allowed(action, _name(message))
+        ]
+
     def _index(self, call: Call, *, decided: bool) -> PolicyIndex:
         """Answer the policy that the call is decided by.
 
@@ -109,6 +133,11 @@ class ViewGrants:
         if decided:
             return self._d.control.index
         raise _too_old()
+
+
+def _name(message: Any) -> str:
+    """Answer the name of what a message shows; a match of a search shows an image."""
+    return str(message.name if hasattr(message, "name") else message.image.name)
 
 
 def _too_old() -> Unavailable:

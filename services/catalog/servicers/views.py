@@ -24,7 +24,7 @@ from services.catalog.servicers.view_filters import (
     fits,
     matches,
 )
-from services.catalog.servicers.view_grants import Covers, ViewGrants
+from services.catalog.servicers.view_grants import Covers, Told, ViewGrants
 from services.catalog.usecases import checks
 from services.catalog.usecases.version_delete import missing
 from services.kernel.errors import NotFound
@@ -83,7 +83,9 @@ class Views:
         found = self._d.readers.views.galleries([grant.gallery_uid], location)
         if not found:
             raise self.grants.missing(name)
-        return convert.encode_gallery(self.view, found[0][0], location, consumer)
+        gallery = found[0][0]
+        self.grants.judge_anew(call, gallery.policy_revision, name.text)
+        return convert.encode_gallery(self.view, gallery, location, consumer)
 
     def galleries(self, request: Any, call: Call, covers: Covers | None, extra: str = "") -> Answer:
         """Answer a page of galleries."""
@@ -99,17 +101,19 @@ class Views:
         ]
         rows.sort(key=lambda row: row[:2])
         ordered = _ordered(rows, page)
-        shown: list[Any] = []
+        shown: list[Told] = []
         last: tuple[Any, ...] | None = None
+        token = ""
         for view_id, region, gallery in ordered:
             message = convert.encode_gallery(self.view, gallery, region, consumer)
             if not fits(message, page.comparisons):
                 continue
             if len(shown) == page.size:
-                return shown, self._token(last, page)
-            shown.append(message)
+                token = self._token(last, page)
+                break
+            shown.append((message, gallery.policy_revision))
             last = (view_id, region)
-        return shown, ""
+        return self.grants.judged(call, parent, shown), token
 
     def image(self, call: Call) -> Any:
         """Answer one definition.
@@ -201,24 +205,24 @@ class Views:
     ) -> Answer:
         parent = scope_of(call)
         query = self._query(call, parent, limit=limit)
-        rows = fetch(replace(query, order=page.order, after=page.after))
+        query = replace(query, order=page.order, after=page.after)
+        rows: Sequence[DefinitionView | VersionView] = fetch(query)
         of_one = self.grants.names_one(parent)
         if not rows and page.after is None and of_one and not parent.has_wildcard:
             raise self.grants.missing(parent)
-        shown: list[Any] = []
+        shown: list[Told] = []
         used = 0
+        token = self._token(rows[-1].position, page) if len(rows) == limit else ""
         for index, row in enumerate(rows):
             message = encode(row)
             if not fit(message):
                 continue
             used += message.ByteSize()
             if len(shown) == page.size or (shown and used > _PAGE_BYTES):
-                return shown, self._token(rows[index - 1].position, page)
-            shown.append(message)
-        if rows and of_one and not parent.has_wildcard:
-            newest = max(row.policy_revision for row in rows)
-            self.grants.judge_anew(call, newest, parent.text)
-        return shown, self._token(rows[-1].position, page) if len(rows) == limit else ""
+                token = self._token(rows[index - 1].position, page)
+                break
+            shown.append((message, row.policy_revision))
+        return self.grants.judged(call, parent, shown), token
 
     def _query(
         self, call: Call, name: Name, *, limit: int, with_deleted: bool = False
