@@ -28,6 +28,7 @@ REDACTED: Final = "***"
 
 _DOC, _SECRET, _CHECK = "doc", "secret", "check"
 _PASSWORD = re.compile(r"(?<=://)([^/@:\s]*):[^/@\s]*@")
+_PARAMETER = re.compile(r"(?i)([?&][^=&#\s]*(?:key|secret|token|password|sig)[^=&#\s]*=)[^&#,\s]*")
 _BOOLEANS = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
 
 
@@ -149,8 +150,8 @@ def printable(config: Any) -> dict[str, str]:
 
 
 def redact_url(text: str) -> str:
-    """Replace the password of every URL in a text."""
-    return _PASSWORD.sub(rf"\1:{REDACTED}@", text)
+    """Replace the password of every URL in a text, and parameters that are named like one."""
+    return _PARAMETER.sub(rf"\1{REDACTED}", _PASSWORD.sub(rf"\1:{REDACTED}@", text))
 
 
 def between(low: float, high: float) -> Callable[[float], str | None]:

@@ -31,6 +31,9 @@ def parse_store_url(text: str, known: StoreAddress | None = None) -> StoreAddres
         return StoreAddress(f"file://{quote(_directory(parts))}")
     if parts.scheme not in _USER or not parts.hostname:
         raise ValueError("a store URL begins with file:///, s3://, gs:// or az://")
+    if ":" in parts.netloc.rpartition("@")[2]:
+        # Most likely a secret with a slash in it, which would go on as the name of a bucket.
+        raise ValueError("a store URL has no port; what stands before its @ is percent-encoded")
     shown = urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
     options = dict(parse_qsl(parts.query))
     for name, value in zip(_USER[parts.scheme], (parts.username, parts.password), strict=True):

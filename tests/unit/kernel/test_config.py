@@ -171,6 +171,11 @@ def test_the_reference_is_made_from_the_settings():
         ("postgresql://u:p@h/d", "postgresql://u:***@h/d"),
         ("a=s3://k:s@b,c=s3://b", "a=s3://k:***@b,c=s3://b"),
         ("https://host:443/a@b", "https://host:443/a@b"),
+        ("postgresql://h/d?user=u&password=p", "postgresql://h/d?user=u&password=***"),
+        (
+            "a=s3://b?secret_access_key=s&region=x,c=gs://b",
+            "a=s3://b?secret_access_key=***&region=x,c=gs://b",
+        ),
     ],
 )
 def test_passwords_are_taken_out_of_urls(text, expected):

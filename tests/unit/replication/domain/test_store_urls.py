@@ -31,6 +31,7 @@ def test_the_shown_url_keeps_what_is_stored():
         *("file:///a/../b", "file:///", "file://host/a", "file:///a?x=y", "ftp://a/b", "s3:///a"),
         *("x", "file:///a%00b", "file:///a\nb", "file:///a%0Ab", "s3://a\tb", "file:///a/%2e%2e/b"),
         *("file:///a//b", "file:///%ff", f"file:///{'a' * 256}", f"file:///{'%C3%A9' * 128}"),
+        *("s3://key:se/cret@bucket/a", "az://account:a+b/c==@container", "s3://bucket:9000/a"),
     ],
 )
 def test_what_is_no_store_is_refused(text):
