@@ -52,7 +52,7 @@ class Sources:
             dependencies.subscriptions,
             dependencies.regions,
             dependencies.sources,
-            dependencies.transact,
+            dependencies.look,
         )
 
         def fill(rows: Any, token: str) -> Any:

@@ -23,12 +23,12 @@ R = TypeVar("R", bound=Resource)
 
 @dataclass(frozen=True, slots=True)
 class World:
-    """What creations ask, beside the policy: `transact` is for looking before the change."""
+    """What creations ask, beside the policy: `look` runs what only reads before the change."""
 
     subscriptions: Subscriptions
     regions: Regions
     sources: Sources
-    transact: Transact
+    look: Transact
 
 
 @dataclass(frozen=True, slots=True)

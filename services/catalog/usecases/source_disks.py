@@ -83,7 +83,7 @@ def create(
     check_plan(command.system.purchase_plan, path, violations)
     location = creation.region.id if creation.region else ""
     is_named = not violations.has_field(f"{path}.blob")
-    looks = look(world.sources, world.transact, blobs=[command.blob] if is_named else [])
+    looks = look(world.sources, world.look, blobs=[command.blob] if is_named else [])
 
     def work(tx: Tx) -> D:
         found = violations.copy()

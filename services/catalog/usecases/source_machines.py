@@ -64,7 +64,7 @@ def create(
     vhds = [] if violations else [one.vhd for one in command.disks if one.vhd]
     looks = look(
         world.sources,
-        world.transact,
+        world.look,
         vhds=[(one.storage_account, one.path) for one in vhds],
     )
 

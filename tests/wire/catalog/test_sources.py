@@ -1,12 +1,15 @@
 """What the services of all sources do alike, on the wire."""
 
 import uuid
+from dataclasses import replace
 from typing import Any
 
 import grpc
 import pytest
 from stoa.catalog.v1 import resource_group_service_pb2
 
+from services.catalog.domain.resource import ProvisioningState
+from services.catalog.ports.transaction import Tx
 from tests.wire.authz.installation import World as Policy
 from tests.wire.catalog.installation import World, refused
 from tests.wire.catalog.sources import ALL, DISK, MACHINE, SUCCEEDED, Source
@@ -150,6 +153,22 @@ def test_a_group_with_a_source_stays(world: World, kind: Source) -> None:
         world.owner.groups.DeleteResourceGroup(request)
 
     assert made.name in refusal.info.metadata["children"].split(",")
+
+
+@EVERY
+def test_nothing_is_added_to_a_group_that_is_going(world: World, kind: Source) -> None:
+    request = kind.request(world)
+    group = request.parent.lower()
+
+    def begin_to_delete(tx: Tx) -> None:
+        found = tx.groups.get(group, lock=True)
+        assert found is not None
+        tx.groups.update(replace(found, state=ProvisioningState.DELETING))
+
+    world.catalog.foundation.transact(begin_to_delete)
+
+    with refused(grpc.StatusCode.ABORTED, "OPERATION_IN_PROGRESS"):
+        kind.create(world, request)
 
 
 @EVERY

@@ -71,7 +71,8 @@ class DiskEncryptionSetServiceServicer:
         Action: Microsoft.Compute/diskEncryptionSets/write at the resource group.
         Long-running: no.
         Reasons: RESOURCE_EXISTS, LOCATION_CONFLICT, PARENT_NOT_FOUND,
-        REGION_UNKNOWN, REQUEST_ID_REUSED.
+        SUBSCRIPTION_DISABLED, OPERATION_IN_PROGRESS, REGION_UNKNOWN,
+        REQUEST_ID_REUSED, DEPENDENCY_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -43,7 +43,8 @@ class DiskEncryptionSetServiceStub:
     Action: Microsoft.Compute/diskEncryptionSets/write at the resource group.
     Long-running: no.
     Reasons: RESOURCE_EXISTS, LOCATION_CONFLICT, PARENT_NOT_FOUND,
-    REGION_UNKNOWN, REQUEST_ID_REUSED.
+    SUBSCRIPTION_DISABLED, OPERATION_IN_PROGRESS, REGION_UNKNOWN,
+    REQUEST_ID_REUSED, DEPENDENCY_UNAVAILABLE.
     """
     GetDiskEncryptionSet: _grpc.UnaryUnaryMultiCallable[_disk_encryption_set_service_pb2.GetDiskEncryptionSetRequest, _disk_encryption_set_pb2.DiskEncryptionSet]
     """Answers one set.
@@ -86,7 +87,8 @@ class DiskEncryptionSetServiceAsyncStub(DiskEncryptionSetServiceStub):
     Action: Microsoft.Compute/diskEncryptionSets/write at the resource group.
     Long-running: no.
     Reasons: RESOURCE_EXISTS, LOCATION_CONFLICT, PARENT_NOT_FOUND,
-    REGION_UNKNOWN, REQUEST_ID_REUSED.
+    SUBSCRIPTION_DISABLED, OPERATION_IN_PROGRESS, REGION_UNKNOWN,
+    REQUEST_ID_REUSED, DEPENDENCY_UNAVAILABLE.
     """
     GetDiskEncryptionSet: _aio.UnaryUnaryMultiCallable[_disk_encryption_set_service_pb2.GetDiskEncryptionSetRequest, _disk_encryption_set_pb2.DiskEncryptionSet]  # type: ignore[assignment]
     """Answers one set.
@@ -132,7 +134,8 @@ class DiskEncryptionSetServiceServicer(metaclass=_abc_1.ABCMeta):
         Action: Microsoft.Compute/diskEncryptionSets/write at the resource group.
         Long-running: no.
         Reasons: RESOURCE_EXISTS, LOCATION_CONFLICT, PARENT_NOT_FOUND,
-        REGION_UNKNOWN, REQUEST_ID_REUSED.
+        SUBSCRIPTION_DISABLED, OPERATION_IN_PROGRESS, REGION_UNKNOWN,
+        REQUEST_ID_REUSED, DEPENDENCY_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

@@ -72,8 +72,8 @@ class StorageAccountServiceServicer:
         Action: Microsoft.Storage/storageAccounts/write at the resource group.
         Long-running: no.
         Reasons: RESOURCE_EXISTS, LOCATION_CONFLICT, PARENT_NOT_FOUND,
-        REGION_UNKNOWN, STORE_NOT_ALLOWED, REQUEST_ID_REUSED,
-        DEPENDENCY_UNAVAILABLE.
+        SUBSCRIPTION_DISABLED, OPERATION_IN_PROGRESS, REGION_UNKNOWN,
+        STORE_NOT_ALLOWED, REQUEST_ID_REUSED, DEPENDENCY_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

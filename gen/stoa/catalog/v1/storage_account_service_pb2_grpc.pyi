@@ -44,8 +44,8 @@ class StorageAccountServiceStub:
     Action: Microsoft.Storage/storageAccounts/write at the resource group.
     Long-running: no.
     Reasons: RESOURCE_EXISTS, LOCATION_CONFLICT, PARENT_NOT_FOUND,
-    REGION_UNKNOWN, STORE_NOT_ALLOWED, REQUEST_ID_REUSED,
-    DEPENDENCY_UNAVAILABLE.
+    SUBSCRIPTION_DISABLED, OPERATION_IN_PROGRESS, REGION_UNKNOWN,
+    STORE_NOT_ALLOWED, REQUEST_ID_REUSED, DEPENDENCY_UNAVAILABLE.
     """
     GetStorageAccount: _grpc.UnaryUnaryMultiCallable[_storage_account_service_pb2.GetStorageAccountRequest, _storage_account_pb2.StorageAccount]
     """Answers one account.
@@ -90,8 +90,8 @@ class StorageAccountServiceAsyncStub(StorageAccountServiceStub):
     Action: Microsoft.Storage/storageAccounts/write at the resource group.
     Long-running: no.
     Reasons: RESOURCE_EXISTS, LOCATION_CONFLICT, PARENT_NOT_FOUND,
-    REGION_UNKNOWN, STORE_NOT_ALLOWED, REQUEST_ID_REUSED,
-    DEPENDENCY_UNAVAILABLE.
+    SUBSCRIPTION_DISABLED, OPERATION_IN_PROGRESS, REGION_UNKNOWN,
+    STORE_NOT_ALLOWED, REQUEST_ID_REUSED, DEPENDENCY_UNAVAILABLE.
     """
     GetStorageAccount: _aio.UnaryUnaryMultiCallable[_storage_account_service_pb2.GetStorageAccountRequest, _storage_account_pb2.StorageAccount]  # type: ignore[assignment]
     """Answers one account.
@@ -139,8 +139,8 @@ class StorageAccountServiceServicer(metaclass=_abc_1.ABCMeta):
         Action: Microsoft.Storage/storageAccounts/write at the resource group.
         Long-running: no.
         Reasons: RESOURCE_EXISTS, LOCATION_CONFLICT, PARENT_NOT_FOUND,
-        REGION_UNKNOWN, STORE_NOT_ALLOWED, REQUEST_ID_REUSED,
-        DEPENDENCY_UNAVAILABLE.
+        SUBSCRIPTION_DISABLED, OPERATION_IN_PROGRESS, REGION_UNKNOWN,
+        STORE_NOT_ALLOWED, REQUEST_ID_REUSED, DEPENDENCY_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod

@@ -67,7 +67,8 @@ class VirtualMachineServiceServicer:
 
     def CreateVirtualMachine(self, request, context):
         """Registers a virtual machine with its disks. Its disks must exist in its
-        region and cannot be deleted while it refers to them.
+        region and cannot be deleted while it refers to them; the operating system
+        of a managed OS disk must be that of the machine.
 
         Action: Microsoft.Compute/virtualMachines/write at the resource group;
         Microsoft.Compute/disks/write on every disk and, for VHDs,
@@ -75,8 +76,9 @@ class VirtualMachineServiceServicer:
         accounts.
         Long-running: no.
         Reasons: RESOURCE_EXISTS, LOCATION_CONFLICT, PARENT_NOT_FOUND,
-        REGION_UNKNOWN, LUN_REPEATED, SOURCE_REPEATED, SOURCE_KIND_INVALID,
-        SOURCE_NOT_FOUND, SOURCE_NOT_READY, SOURCE_LOCATION_MISMATCH,
+        SUBSCRIPTION_DISABLED, OPERATION_IN_PROGRESS, REGION_UNKNOWN, LUN_REPEATED,
+        SOURCE_REPEATED, SOURCE_KIND_INVALID, SOURCE_NOT_FOUND, SOURCE_NOT_READY,
+        SOURCE_FORMAT_INVALID, SOURCE_LOCATION_MISMATCH, SOURCE_OS_TYPE_MISMATCH,
         LINKED_PERMISSION_DENIED, LINKED_TENANT_TOKEN_MISSING, REQUEST_ID_REUSED,
         DEPENDENCY_UNAVAILABLE.
         """

@@ -39,7 +39,8 @@ class VirtualMachineServiceStub:
     def __new__(cls, channel: _aio.Channel) -> VirtualMachineServiceAsyncStub: ...
     CreateVirtualMachine: _grpc.UnaryUnaryMultiCallable[_virtual_machine_service_pb2.CreateVirtualMachineRequest, _virtual_machine_pb2.VirtualMachine]
     """Registers a virtual machine with its disks. Its disks must exist in its
-    region and cannot be deleted while it refers to them.
+    region and cannot be deleted while it refers to them; the operating system
+    of a managed OS disk must be that of the machine.
 
     Action: Microsoft.Compute/virtualMachines/write at the resource group;
     Microsoft.Compute/disks/write on every disk and, for VHDs,
@@ -47,8 +48,9 @@ class VirtualMachineServiceStub:
     accounts.
     Long-running: no.
     Reasons: RESOURCE_EXISTS, LOCATION_CONFLICT, PARENT_NOT_FOUND,
-    REGION_UNKNOWN, LUN_REPEATED, SOURCE_REPEATED, SOURCE_KIND_INVALID,
-    SOURCE_NOT_FOUND, SOURCE_NOT_READY, SOURCE_LOCATION_MISMATCH,
+    SUBSCRIPTION_DISABLED, OPERATION_IN_PROGRESS, REGION_UNKNOWN, LUN_REPEATED,
+    SOURCE_REPEATED, SOURCE_KIND_INVALID, SOURCE_NOT_FOUND, SOURCE_NOT_READY,
+    SOURCE_FORMAT_INVALID, SOURCE_LOCATION_MISMATCH, SOURCE_OS_TYPE_MISMATCH,
     LINKED_PERMISSION_DENIED, LINKED_TENANT_TOKEN_MISSING, REQUEST_ID_REUSED,
     DEPENDENCY_UNAVAILABLE.
     """
@@ -89,7 +91,8 @@ class VirtualMachineServiceAsyncStub(VirtualMachineServiceStub):
     def __init__(self, channel: _aio.Channel) -> None: ...
     CreateVirtualMachine: _aio.UnaryUnaryMultiCallable[_virtual_machine_service_pb2.CreateVirtualMachineRequest, _virtual_machine_pb2.VirtualMachine]  # type: ignore[assignment]
     """Registers a virtual machine with its disks. Its disks must exist in its
-    region and cannot be deleted while it refers to them.
+    region and cannot be deleted while it refers to them; the operating system
+    of a managed OS disk must be that of the machine.
 
     Action: Microsoft.Compute/virtualMachines/write at the resource group;
     Microsoft.Compute/disks/write on every disk and, for VHDs,
@@ -97,8 +100,9 @@ class VirtualMachineServiceAsyncStub(VirtualMachineServiceStub):
     accounts.
     Long-running: no.
     Reasons: RESOURCE_EXISTS, LOCATION_CONFLICT, PARENT_NOT_FOUND,
-    REGION_UNKNOWN, LUN_REPEATED, SOURCE_REPEATED, SOURCE_KIND_INVALID,
-    SOURCE_NOT_FOUND, SOURCE_NOT_READY, SOURCE_LOCATION_MISMATCH,
+    SUBSCRIPTION_DISABLED, OPERATION_IN_PROGRESS, REGION_UNKNOWN, LUN_REPEATED,
+    SOURCE_REPEATED, SOURCE_KIND_INVALID, SOURCE_NOT_FOUND, SOURCE_NOT_READY,
+    SOURCE_FORMAT_INVALID, SOURCE_LOCATION_MISMATCH, SOURCE_OS_TYPE_MISMATCH,
     LINKED_PERMISSION_DENIED, LINKED_TENANT_TOKEN_MISSING, REQUEST_ID_REUSED,
     DEPENDENCY_UNAVAILABLE.
     """
@@ -142,7 +146,8 @@ class VirtualMachineServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_virtual_machine_pb2.VirtualMachine, _abc.Awaitable[_virtual_machine_pb2.VirtualMachine]]:
         """Registers a virtual machine with its disks. Its disks must exist in its
-        region and cannot be deleted while it refers to them.
+        region and cannot be deleted while it refers to them; the operating system
+        of a managed OS disk must be that of the machine.
 
         Action: Microsoft.Compute/virtualMachines/write at the resource group;
         Microsoft.Compute/disks/write on every disk and, for VHDs,
@@ -150,8 +155,9 @@ class VirtualMachineServiceServicer(metaclass=_abc_1.ABCMeta):
         accounts.
         Long-running: no.
         Reasons: RESOURCE_EXISTS, LOCATION_CONFLICT, PARENT_NOT_FOUND,
-        REGION_UNKNOWN, LUN_REPEATED, SOURCE_REPEATED, SOURCE_KIND_INVALID,
-        SOURCE_NOT_FOUND, SOURCE_NOT_READY, SOURCE_LOCATION_MISMATCH,
+        SUBSCRIPTION_DISABLED, OPERATION_IN_PROGRESS, REGION_UNKNOWN, LUN_REPEATED,
+        SOURCE_REPEATED, SOURCE_KIND_INVALID, SOURCE_NOT_FOUND, SOURCE_NOT_READY,
+        SOURCE_FORMAT_INVALID, SOURCE_LOCATION_MISMATCH, SOURCE_OS_TYPE_MISMATCH,
         LINKED_PERMISSION_DENIED, LINKED_TENANT_TOKEN_MISSING, REQUEST_ID_REUSED,
         DEPENDENCY_UNAVAILABLE.
         """
