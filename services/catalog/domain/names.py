@@ -50,6 +50,7 @@ MANAGED_IMAGE_TYPE: Final = "stoa.dev/ManagedImage"
 STORAGE_ACCOUNT_TYPE: Final = "stoa.dev/StorageAccount"
 DISK_ENCRYPTION_SET_TYPE: Final = "stoa.dev/DiskEncryptionSet"
 BLOB_TYPE: Final = "stoa.dev/Blob"
+USAGE_TYPE: Final = "stoa.dev/Usage"
 SHARED_VERSION_TYPE: Final = "stoa.dev/SharedGalleryImageVersion"
 COMMUNITY_VERSION_TYPE: Final = "stoa.dev/CommunityGalleryImageVersion"
 
@@ -64,7 +65,7 @@ PATTERNS: Final = {
     MANAGED_IMAGE_TYPE: MANAGED_IMAGES,
     STORAGE_ACCOUNT_TYPE: STORAGE_ACCOUNTS,
     DISK_ENCRYPTION_SET_TYPE: DISK_ENCRYPTION_SETS,
-    "stoa.dev/Usage": USAGES,
+    USAGE_TYPE: USAGES,
     "stoa.dev/SharedGallery": SHARED_GALLERIES,
     "stoa.dev/SharedGalleryImage": SHARED_DEFINITIONS,
     SHARED_VERSION_TYPE: SHARED_VERSIONS,

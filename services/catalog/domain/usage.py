@@ -133,16 +133,6 @@ ALL_CROSSED: Final = _CROSSED
 """What the counters of crossed bytes of all months begin with."""
 
 
-def homes_of(counters: Mapping[str, int], month: datetime) -> Mapping[str, int]:
-    """Answer the bytes that came from each region in a month."""
-    prefix = crossed_counters(month)
-    return {
-        counter.removeprefix(prefix): value
-        for counter, value in counters.items()
-        if value and counter.startswith(prefix)
-    }
-
-
 @dataclass(frozen=True, slots=True)
 class Counted:
     """The counters of a subscription in a region, and the month that is the current one."""
@@ -151,6 +141,21 @@ class Counted:
     location: str
     counters: Mapping[str, int]
     month: datetime
+
+    @property
+    def key(self) -> str:
+        """What the place is found by among the scopes of the policy."""
+        return f"{self.subscription}/locations/{self.location}"
+
+    @property
+    def homes(self) -> Mapping[str, int]:
+        """The bytes that came from each region in this month."""
+        prefix = crossed_counters(self.month)
+        return {
+            counter.removeprefix(prefix): value
+            for counter, value in self.counters.items()
+            if value and counter.startswith(prefix)
+        }
 
     def usages(self, limits: UsageLimits, prices: Mapping[str, Prices]) -> Iterator[Usage]:
         """Answer every metric, in the order of the contract; `prices` by region."""
@@ -174,7 +179,7 @@ class Counted:
         if not metric.counted:
             return None
         if metric is Metric.CROSSED_BYTES:
-            return sum(homes_of(self.counters, self.month).values())
+            return sum(self.homes.values())
         return self.counters.get(metric.value, 0)
 
     def _cost(self, metric: Metric, prices: Mapping[str, Prices]) -> Money | None:
@@ -184,7 +189,7 @@ class Counted:
             return _together([(kept, own, own.stored_gib_month_micros if own else None)])
         if metric is Metric.CROSSED_BYTES:
             # A byte is paid for where it leaves (gallery-semantics 3.13).
-            found = homes_of(self.counters, self.month) or {self.location: 0}
+            found = self.homes or {self.location: 0}
             return _together(
                 [
                     (crossed, of, of.crossed_gib_micros if of else None)

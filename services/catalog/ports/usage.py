@@ -48,10 +48,10 @@ class UsageQuery:
 
 @dataclass(frozen=True, slots=True)
 class UsagePage:
-    """The places of a page, and whether more may follow."""
+    """The places of a page; `last` is the place after which more may follow, None for none."""
 
     places: Sequence[Counted]
-    more: bool
+    last: tuple[str, str] | None = None
 
 
 class UsageReader(Protocol):

@@ -15,6 +15,7 @@ from services.catalog.servicers.resource_groups import ResourceGroupServicer
 from services.catalog.servicers.shared_galleries import SharedGalleryServicer
 from services.catalog.servicers.snapshots import SnapshotServicer
 from services.catalog.servicers.storage_accounts import StorageAccountServicer
+from services.catalog.servicers.usages import UsageServicer
 from services.catalog.servicers.versions import ImageVersionServicer
 from services.catalog.servicers.virtual_machines import VirtualMachineServicer
 from services.kernel.rpc.servicers import operations
@@ -44,5 +45,6 @@ FACTORIES: Final[Mapping[str, Callable[[Dependencies], object]]] = MappingProxyT
         "stoa.catalog.v1.DiskEncryptionSetService": DiskEncryptionSetServicer,
         "stoa.catalog.v1.SharedGalleryService": SharedGalleryServicer,
         "stoa.catalog.v1.CommunityGalleryService": CommunityGalleryServicer,
+        "stoa.catalog.v1.UsageService": UsageServicer,
     }
 )

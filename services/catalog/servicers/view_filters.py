@@ -119,6 +119,8 @@ def _value(message: Message, path: str) -> Any:
         prefix = _prefix(field.enum_type)
         name: str = field.enum_type.values_by_number[getattr(found, last)].name
         return name.removeprefix(prefix)
+    if field.has_presence and not found.HasField(last):
+        return None
     return getattr(found, last)
 
 

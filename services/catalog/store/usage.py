@@ -190,12 +190,12 @@ class StoredUsage:
         counted: dict[tuple[str, str], dict[str, int]] = {}
         for subscription, location, counter, value in rows:
             counted.setdefault((subscription, location), {})[counter] = value
-        more = len(rows) == _LOOKED_AT
-        if more and len(counted) > 1:
+        full = len(rows) == _LOOKED_AT
+        if full and len(counted) > 1:
             # The last place may go on beyond what was read.
             counted.popitem()
         places = [Counted(*place, counters, query.month) for place, counters in counted.items()]
-        return UsagePage(places, more)
+        return UsagePage(places, next(reversed(counted)) if full else None)
 
 
 def _conditions(query: UsageQuery) -> list[ColumnElement[bool]]:

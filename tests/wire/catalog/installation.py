@@ -34,6 +34,7 @@ from stoa.catalog.v1 import (
     snapshot_service_pb2_grpc,
     storage_account_service_pb2_grpc,
     storage_profile_pb2,
+    usage_service_pb2_grpc,
     virtual_machine_service_pb2_grpc,
 )
 from stoa.type.v1 import os_type_pb2
@@ -74,6 +75,7 @@ class Stubs:
         self.snapshots = snapshot_service_pb2_grpc.SnapshotServiceStub(channel)
         self.shared = shared_gallery_service_pb2_grpc.SharedGalleryServiceStub(channel)
         self.community = community_gallery_service_pb2_grpc.CommunityGalleryServiceStub(channel)
+        self.usages = usage_service_pb2_grpc.UsageServiceStub(channel)
         self.operations: Any = operations_pb2_grpc.OperationsStub(channel)
 
 
@@ -106,7 +108,12 @@ class Catalog:
     """The service in this process: servers and workers over one database."""
 
     def __init__(
-        self, authz: Installation, replication: Replication, data: Path, url: str = ""
+        self,
+        authz: Installation,
+        replication: Replication,
+        data: Path,
+        url: str = "",
+        **settings: Any,
     ) -> None:
         self.authz = authz
         self.replication = replication
@@ -121,6 +128,7 @@ class Catalog:
             authz_feed_address=f"localhost:{authz._feed.port}",
             replication_address=f"localhost:{replication.port}",
             grace_seconds=0.2,
+            **settings,
         )
         migrate(self.config.database_url, MIGRATIONS)
         self.foundation = open_foundation(self.config, self._stack)

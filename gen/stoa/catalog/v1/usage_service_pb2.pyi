@@ -71,7 +71,8 @@ class ListUsagesRequest(_message.Message):
     """
     order_by: _builtins.str
     """Optional. Fields to order by, each with ` desc` for the reverse order,
-    divided by commas: `name`. Empty: `name`.
+    divided by commas: `name`, by subscription, region and the metric in the
+    order of the enum. Empty: `name`.
     """
     def __init__(
         self,
