@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import islice
 from typing import Any, Final
 
 from services.catalog.domain import features, names, reasons
+from services.catalog.domain.definition import Definition
 from services.catalog.domain.gallery import (
     CommunityTexts,
     Gallery,
@@ -105,6 +107,8 @@ def update(
         )
         if changed.sharing.mode is not gallery.sharing.mode:
             _check_contents(tx, changed, violations)
+        if _keeps_deleted(changed) and not _keeps_deleted(gallery):
+            _check_one_region(tx, changed, violations)
         violations.raise_if_any()
         checks.not_going(tx, gallery)
         if gallery.pending is not None and changed.sharing != gallery.sharing:
@@ -136,6 +140,28 @@ def _soft_delete(gallery: Gallery, changes: Mapping[str, Any]) -> SoftDeletePoli
         field: getattr(plain, field) if value is None else value for field, value in parts.items()
     }
     return replaced(gallery.soft_delete or plain, given)
+
+
+def _keeps_deleted(gallery: Gallery) -> bool:
+    return gallery.soft_delete is not None and gallery.soft_delete.enabled
+
+
+def _check_one_region(tx: Tx, gallery: Gallery, violations: Violations) -> None:
+    """Note what is in another region than the gallery, which soft delete forbids (3.8)."""
+    definitions = (one.name for one in tx.definitions.below(gallery.key) if _is_away(one, gallery))
+    versions = tx.versions.outside(gallery.key, gallery.location, checks.MOST_CHILDREN)
+    for name in [*islice(definitions, checks.MOST_CHILDREN), *versions]:
+        violations.precondition(
+            reasons.SOFT_DELETE_REGION_MISMATCH,
+            name,
+            f"with soft delete {name} would have to be in {gallery.location}",
+            reason=reasons.SOFT_DELETE_REGION_MISMATCH,
+            metadata={"resource": name, "location": gallery.location},
+        )
+
+
+def _is_away(definition: Definition, gallery: Gallery) -> bool:
+    return definition.location != gallery.location
 
 
 def _sharing(gallery: Gallery, changes: Mapping[str, Any], violations: Violations) -> Sharing:

@@ -34,7 +34,6 @@ from stoa.catalog.v1 import (
     snapshot_service_pb2_grpc,
     storage_account_service_pb2_grpc,
     storage_profile_pb2,
-    usage_service_pb2_grpc,
     virtual_machine_service_pb2_grpc,
 )
 from stoa.type.v1 import os_type_pb2
@@ -43,6 +42,7 @@ from cli.installation.identity import make_token
 from services.catalog.bootstrap import build_duties, build_server, open_foundation
 from services.catalog.config import Config
 from services.catalog.store.schema import MIGRATIONS
+from services.kernel.clock import Clock
 from services.kernel.config import load
 from services.kernel.db.migrations import migrate
 from services.kernel.rpc.client import ServiceChannel
@@ -75,7 +75,6 @@ class Stubs:
         self.snapshots = snapshot_service_pb2_grpc.SnapshotServiceStub(channel)
         self.shared = shared_gallery_service_pb2_grpc.SharedGalleryServiceStub(channel)
         self.community = community_gallery_service_pb2_grpc.CommunityGalleryServiceStub(channel)
-        self.usages = usage_service_pb2_grpc.UsageServiceStub(channel)
         self.operations: Any = operations_pb2_grpc.OperationsStub(channel)
 
 
@@ -113,7 +112,8 @@ class Catalog:
         replication: Replication,
         data: Path,
         url: str = "",
-        **settings: Any,
+        *,
+        clock: Clock | None = None,
     ) -> None:
         self.authz = authz
         self.replication = replication
@@ -128,10 +128,9 @@ class Catalog:
             authz_feed_address=f"localhost:{authz._feed.port}",
             replication_address=f"localhost:{replication.port}",
             grace_seconds=0.2,
-            **settings,
         )
         migrate(self.config.database_url, MIGRATIONS)
-        self.foundation = open_foundation(self.config, self._stack)
+        self.foundation = open_foundation(self.config, self._stack, clock)
         tls = TlsFiles(
             self.config.tls_certificate, self.config.tls_key, self.config.tls_authorities
         )

@@ -26,7 +26,7 @@ from stoa.type.v1 import replication_progress_pb2, storage_pb2
 from stoa.type.v1 import replication_state_pb2 as states
 
 from cli.installation.layout import Layout
-from services.kernel.clock import SystemClock
+from services.kernel.clock import Clock, SystemClock
 from services.replication.clients.grants import GrantReader
 from services.replication.domain.grants import Grant
 
@@ -43,7 +43,7 @@ class Replication(
 ):
     """Its regions and blobs are what a test says; events are sent when a test sends them."""
 
-    def __init__(self, layout: Layout) -> None:
+    def __init__(self, layout: Layout, clock: Clock | None = None) -> None:
         self.regions: dict[str, region_pb2.Region] = {}
         self.blobs: dict[str, replication_plan_pb2.InspectSourceResponse] = {}
         # The regions of the allowed stores, and the files in them.
@@ -57,7 +57,7 @@ class Replication(
         self.refusal: tuple[grpc.StatusCode, str] | None = None
         self.asked_regions: list[str] = []
         self.arrived = threading.Condition()
-        self._reader = GrantReader(layout.identity / "grants.jwks.json", SystemClock())
+        self._reader = GrantReader(layout.identity / "grants.jwks.json", clock or SystemClock())
         self.feed = _Feed(self)
         self._server = grpc.server(ThreadPoolExecutor(16))
         region_service_pb2_grpc.add_RegionServiceServicer_to_server(self, self._server)
