@@ -34,6 +34,7 @@ from stoa.catalog.v1 import (
     snapshot_service_pb2_grpc,
     storage_account_service_pb2_grpc,
     storage_profile_pb2,
+    usage_service_pb2_grpc,
     virtual_machine_service_pb2_grpc,
 )
 from stoa.type.v1 import os_type_pb2
@@ -75,6 +76,7 @@ class Stubs:
         self.snapshots = snapshot_service_pb2_grpc.SnapshotServiceStub(channel)
         self.shared = shared_gallery_service_pb2_grpc.SharedGalleryServiceStub(channel)
         self.community = community_gallery_service_pb2_grpc.CommunityGalleryServiceStub(channel)
+        self.usages = usage_service_pb2_grpc.UsageServiceStub(channel)
         self.operations: Any = operations_pb2_grpc.OperationsStub(channel)
 
 
@@ -114,6 +116,7 @@ class Catalog:
         url: str = "",
         *,
         clock: Clock | None = None,
+        **settings: Any,
     ) -> None:
         self.authz = authz
         self.replication = replication
@@ -128,6 +131,7 @@ class Catalog:
             authz_feed_address=f"localhost:{authz._feed.port}",
             replication_address=f"localhost:{replication.port}",
             grace_seconds=0.2,
+            **settings,
         )
         migrate(self.config.database_url, MIGRATIONS)
         self.foundation = open_foundation(self.config, self._stack, clock)
