@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
@@ -13,6 +14,8 @@ from services.replication.content.errors import SourceChanged, SourceMissing, So
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
+
+_LOG: Final = logging.getLogger(__name__)
 
 
 class SourceBucket:
@@ -90,6 +93,7 @@ def _mapped(name: str) -> Iterator[None]:
         # ValueError: no object can have such a name.
         raise SourceMissing(f"there is no {name}") from error
     except (BaseError, AlreadyExistsError, OSError) as error:
-        # The first line says it; what follows is the library's own debug output.
-        brief = str(error).partition("\n")[0]
-        raise SourceUnavailable(f"cannot read {name}: {brief}") from error
+        # The library names buckets and endpoints, which are the operator's alone to know; its
+        # first line says what is wrong, the rest is debug output.
+        _LOG.warning("cannot read %s: %s", name, str(error).partition("\n")[0])
+        raise SourceUnavailable(f"the store of {name} does not answer or refuses") from error

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import errno
 import os
+import stat
 from typing import Final
 
 from services.replication.content.errors import SourceUnavailable
@@ -43,7 +44,7 @@ class SourceDirectory:
     def _descriptor(self, path: str) -> int:
         *parents, name = path.split("/")
         if "\0" in path or any(part in {"", ".", ".."} for part in (*parents, name)):
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+            raise _absent()
         current = self._root()
         try:
             _require_no_store(current)
@@ -52,6 +53,9 @@ class SourceDirectory:
                 os.close(current)
                 current = deeper
                 _require_no_store(current)
+            # Asked before it is opened: opening alone may do something to a device.
+            if not stat.S_ISREG(os.stat(name, dir_fd=current, follow_symlinks=False).st_mode):
+                raise _absent()
             return os.open(name, OPEN_FLAGS, dir_fd=current)
         finally:
             os.close(current)
@@ -72,4 +76,8 @@ def _require_no_store(directory: int) -> None:
         os.stat(REPLICA_ID_KEY, dir_fd=directory, follow_symlinks=False)
     except FileNotFoundError:
         return
-    raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))
+    raise _absent()
+
+
+def _absent() -> OSError:
+    return FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))

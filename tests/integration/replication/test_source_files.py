@@ -2,6 +2,7 @@
 
 import os
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +46,20 @@ def objects_of(world: World, location: str = "home", slot: int = 1) -> dict[Path
     root = world.root / location / str(slot)
     found = [p for kind in ("objects", "manifests") for p in (root / kind).rglob("*")]
     return {path: path.stat().st_size for path in found if path.is_file()}
+
+
+def journals_of(world: World) -> list[Path]:
+    found = (world.root / "home" / "1" / "journals").rglob("*")
+    return [path for path in found if path.is_file()]
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    pause = threading.Event()
+    for _ in range(1000):
+        if condition():
+            return
+        pause.wait(0.01)
+    raise AssertionError("it did not happen")
 
 
 def test_a_vhd_of_an_account_becomes_the_disk_that_the_guest_sees(world: World):
@@ -250,6 +265,50 @@ def test_a_file_that_changes_while_it_is_copied_commits_nothing(world: World):
     assert cause.metadata["expected"] == source.etag
     assert read_version(world.slot_store("home"), UID) is None
     assert not list((world.root / "home" / "1" / "manifests").rglob("*/*"))
+
+
+def test_a_reading_that_was_interrupted_goes_on_where_it_was(world: World):
+    world.add_region("home", bandwidth=12 * MIB)
+    disk = some_bytes(24 * MIB)
+    source = world.file("os.vhd", fixed_vhd(disk))
+    record = world.ensure(world.desired({"os": source}, {"home": 1}, form=VHD))
+    with world.working():
+        wait_for(lambda: len(journals_of(world)) >= 2)
+    early = journals_of(world)
+    kept = {path: path.stat().st_ino for path in objects_of(world)}
+    with world.working():
+        view = world.wait_end(record.id)
+    assert view.record.state is ReplicationState.COMPLETED
+    assert world.content(UID, "home", "os") == disk
+    assert len(early) >= 2
+    assert all(path.stat().st_ino == inode for path, inode in kept.items())
+    assert journals_of(world) == []
+
+
+def test_a_slot_that_began_with_the_source_goes_on_with_a_replica(world: World):
+    world.add_region("home", 2, bandwidth=12 * MIB)
+    disk = some_bytes(24 * MIB)
+    source = world.file("os.vhd", fixed_vhd(disk))
+    record = world.ensure(world.desired({"os": source}, {"home": 1}, form=VHD))
+    with world.working():
+        wait_for(lambda: len(journals_of(world)) >= 1)
+    # The first slot gives up, and another one brings the version into the region.
+    failed = replace(world.replica("home"), state=CopyState.FAILED)
+    world.rows.transact(lambda tx: tx.replicas.put(failed))
+    assert journals_of(world)
+    other = replace(failed, slot="s2", state=CopyState.PENDING, owner="", fence=0)
+    world.rows.transact(lambda tx: tx.replicas.put(other))
+    disks = world.rows.read(lambda tx: tx.replicas.disks(UID, "home", "s1"))
+    for one in disks:
+        fresh = replace(one, slot="s2", state=CopyState.PENDING)
+        world.rows.transact(lambda tx, row=fresh: tx.replicas.put_disk(row))
+    with world.working():
+        world.wait_state(CopyState.COMPLETED, "home", "s2")
+        both = world.ensure(world.desired({"os": source}, {"home": 2}, form=VHD, generation=2))
+        view = world.wait_end(both.id)
+    assert view.record.state is ReplicationState.COMPLETED
+    assert world.content(UID, "home", "os", "s1") == disk
+    assert record.id != both.id
 
 
 def test_a_file_that_vanished_fails_the_region(world: World):
