@@ -195,9 +195,9 @@ class World:
     def id(self, prefix: str = "x") -> str:
         return f"{prefix}{next(_numbers)}"
 
-    def group(self, location: str = "eastus", **more: Any) -> str:
+    def group(self, location: str = "eastus", parent: str = SUBSCRIPTION, **more: Any) -> str:
         request = resource_group_service_pb2.CreateResourceGroupRequest(
-            parent=SUBSCRIPTION,
+            parent=parent,
             resource_group_id=self.id("group"),
             resource_group=resource_group_pb2.ResourceGroup(location=location, **more),
         )
