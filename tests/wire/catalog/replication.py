@@ -55,6 +55,8 @@ class Replication(
         self.holds_nothing = False
         self.silent = False
         self.refusal: tuple[grpc.StatusCode, str] | None = None
+        # The uids of versions that nothing can be done to for now.
+        self.stubborn: set[str] = set()
         self.asked_regions: list[str] = []
         self.arrived = threading.Condition()
         self._reader = GrantReader(layout.identity / "grants.jwks.json", clock or SystemClock())
@@ -174,6 +176,8 @@ class Replication(
     ) -> ensure_replicas_pb2.EnsureReplicasResponse:
         if self.refusal is not None:
             context.abort(*self.refusal)
+        if request.desired.image_version_uid in self.stubborn:
+            context.abort(grpc.StatusCode.UNAVAILABLE, "not this one")
         with self.arrived:
             self.grants.append(self._reader.verify(request.operation_grant))
             self.ensured.append(request)

@@ -22,7 +22,10 @@ from stoa.catalog.v1 import (
 from stoa.catalog.v1 import image_version_requests_pb2 as pb
 from stoa.replication.v1 import copy_state_pb2
 
-from services.policy.builtin_roles import COMPUTE_GALLERY_IMAGE_READER, COMPUTE_GALLERY_SHARING_ADMIN
+from services.policy.builtin_roles import (
+    COMPUTE_GALLERY_IMAGE_READER,
+    COMPUTE_GALLERY_SHARING_ADMIN,
+)
 from tests.wire.authz.installation import Installation
 from tests.wire.authz.installation import World as Policy
 from tests.wire.catalog import galleries
