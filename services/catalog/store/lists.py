@@ -63,7 +63,7 @@ def _targeted(one: Comparison) -> ColumnElement[bool]:
     return ~found if one.op is Op.NE else found
 
 
-_groups, _galleries = tables.resource_groups, tables.galleries
+_groups, _galleries, _regions = tables.resource_groups, tables.galleries, tables.regions
 
 GROUPS: Final = ListSpec(_groups, _common(_groups), _orders(_groups), _groups.c.key, depth=2)
 GALLERIES: Final = ListSpec(
@@ -185,10 +185,13 @@ _USABLE: Final = _resolution.where(
     _v.key == bindparam("k"), _r.location == bindparam("l"), _r.usable
 )
 _LATEST_IN: Final = (
-    select(_r.location)
-    .where(_r.definition_key == bindparam("d"), _r.selectable)
-    .distinct()
-    .order_by(_r.location)
+    select(_regions.c.id)
+    .where(
+        exists().where(
+            _r.definition_key == bindparam("d"), _r.location == _regions.c.id, _r.selectable
+        )
+    )
+    .order_by(_regions.c.id)
 )
 _USABLE_IN: Final = (
     select(_r.location)

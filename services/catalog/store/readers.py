@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from sqlalchemy import (
+    Column,
     ColumnElement,
     Select,
     Table,
@@ -78,7 +79,7 @@ class TableReader:
         self._exists: Final = select(exists().where(t.key == bindparam("k")))
         self._first: Final = (
             self._page_of(spec.by_name)
-            .where(spec.by_name >= bindparam("low"), spec.by_name < bindparam("high"))
+            .where(spec.by_name > bindparam("low"), spec.by_name < bindparam("high"))
             .limit(bindparam(LIMIT))
         )
 
@@ -111,16 +112,17 @@ class TableReader:
                 return ()
             parameters |= ranges_told(ranges, descending=descending[0])
             statement = seen_page(
+                self.selected(),
                 self._narrowed(query, columns, descending),
-                self._spec.by_name,
                 columns,
+                position=self._spec.by_name,
                 key=self._spec.table.c.key,
                 descending=descending,
                 dialect=self._dialect,
             )
         elif self._is_plain(query):
             statement = self._first
-            parameters |= {"low": f"{query.parent.key}/", "high": f"{query.parent.key}0"}
+            parameters |= dict(zip(("low", "high"), self._names_below(query), strict=True))
         else:
             ordered = [
                 column.desc() if down else column
@@ -142,11 +144,7 @@ class TableReader:
 
     def _is_plain(self, query: ListQuery) -> bool:
         return not (
-            query.parent.has_wildcard
-            or query.comparisons
-            or query.order
-            or query.after
-            or query.show_deleted
+            query.parent.has_wildcard or query.comparisons or query.order or query.show_deleted
         )
 
     def _page_of(self, column: ColumnElement[Any]) -> Select[Any]:
@@ -171,20 +169,32 @@ class TableReader:
         spec = self._spec
         t = spec.table.c
         statement = self.selected().where(*self._conditions(query.comparisons))
-        if query.visible is not None:
-            statement = statement.where(*below_wildcards(t.parent_key, query.parent))
-        elif columns[0] is spec.by_name and not query.parent.has_wildcard:
-            # Names of one parent are a range of their own index.
-            low, high = f"{query.parent.key}/", f"{query.parent.key}0"
-            statement = statement.where(spec.by_name >= low, spec.by_name < high)
-        else:
-            statement = statement.where(*within(t.parent_key, query.parent))
         if spec.shown is not None and not query.show_deleted:
             statement = statement.where(spec.shown)
+        if columns[0] is spec.by_name and not query.parent.has_wildcard:
+            low, high = self._names_below(query, descending=descending[0])
+            return statement.where(spec.by_name > low, spec.by_name < high)
+        if query.visible is not None:
+            statement = statement.where(*below_wildcards(t.parent_key, query.parent))
+        else:
+            statement = statement.where(*within(t.parent_key, query.parent))
         if query.after is not None:
             values = [restored(c, v) for c, v in zip(columns, query.after, strict=True)]
             statement = statement.where(after(columns, values, descending=descending))
         return statement
+
+    @staticmethod
+    def _names_below(query: ListQuery, *, descending: bool = False) -> tuple[str, str]:
+        """Answer between which texts the names of one parent lie, from the page on.
+
+        Both are excluded. A database begins at the bounds of a range, so that a page at the end
+        costs what the first one does.
+        """
+        # "0" is the character after "/".
+        low, high = f"{query.parent.key}/", f"{query.parent.key}0"
+        if query.after is None:
+            return low, high
+        return (low, query.after[0]) if descending else (query.after[0], high)
 
     def _order(self, orders: Sequence[Order]) -> tuple[list[ColumnElement[Any]], list[bool]]:
         columns: list[ColumnElement[Any]] = []
@@ -194,8 +204,7 @@ class TableReader:
                 found = self._spec.by_name
             else:
                 column = self._spec.orders[order.field]
-                is_time = isinstance(column.type, UtcTime)
-                found = func.coalesce(column, _never(column)) if is_time else column
+                found = _dated(column) if isinstance(column.type, UtcTime) else column
             columns.append(found)
             descending.append(order.descending)
             if order.field == _NAME:
@@ -263,8 +272,11 @@ def _located(table: Table, one: Comparison) -> ColumnElement[bool]:
     return compare(table.c.location, Comparison(one.field, one.op, location_key(str(one.value))))
 
 
-def _never(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    return literal(NEVER, column.type)
+def _dated(column: ColumnElement[Any]) -> ColumnElement[Any]:
+    """Answer a time that every row has; a column that every row has is left to its index."""
+    if isinstance(column, Column) and not column.nullable:
+        return column
+    return func.coalesce(column, literal(NEVER, column.type))
 
 
 def stored(value: Any) -> Any:

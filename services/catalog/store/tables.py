@@ -156,6 +156,12 @@ image_versions: Final = _resource(
     Column("uefi_body", LargeBinary, nullable=False),
 )
 Index("uq_image_versions_ordered_key", image_versions.c.ordered_key, unique=True)
+Index(
+    "ix_image_versions_publish_time",
+    image_versions.c.parent_key,
+    image_versions.c.publish_time,
+    image_versions.c.key,
+)
 Index("ix_image_versions_source", image_versions.c.source_key)
 _expiring = text("expiry_time IS NOT NULL")
 Index(
@@ -186,7 +192,8 @@ version_regions: Final = Table(
     Column("crossed_bytes", BigInteger, nullable=False),
     Column("document", Json, nullable=False),
 )
-_selectable = text("selectable")
+# SQLite takes a partial index only where a query has its very words, which are these there.
+_selectable, _is_selectable = text("selectable"), text("selectable = 1")
 Index(
     "ix_version_regions_latest",
     version_regions.c.definition_key,
@@ -194,10 +201,10 @@ Index(
     version_regions.c.major,
     version_regions.c.minor,
     version_regions.c.patch,
-    sqlite_where=_selectable,
+    sqlite_where=_is_selectable,
     postgresql_where=_selectable,
 )
-_usable = text("usable")
+_usable, _is_usable = text("usable"), text("usable = 1")
 Index(
     "ix_version_regions_usable",
     version_regions.c.definition_key,
@@ -206,7 +213,18 @@ Index(
     version_regions.c.minor,
     version_regions.c.patch,
     version_regions.c.version_uid,
-    sqlite_where=_usable,
+    sqlite_where=_is_usable,
+    postgresql_where=_usable,
+)
+# The same for views of all regions, which are in the order of the numbers.
+Index(
+    "ix_version_regions_everywhere",
+    version_regions.c.definition_key,
+    version_regions.c.major,
+    version_regions.c.minor,
+    version_regions.c.patch,
+    version_regions.c.location,
+    sqlite_where=_is_usable,
     postgresql_where=_usable,
 )
 

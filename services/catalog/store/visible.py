@@ -16,6 +16,7 @@ from sqlalchemy import (
     ColumnElement,
     Integer,
     Select,
+    Subquery,
     Text,
     bindparam,
     cast,
@@ -36,6 +37,7 @@ Range = tuple[str, str]
 
 RANGES: Final = "ranges"
 LIMIT: Final = "n"
+_LIMIT: Final[Any] = bindparam(LIMIT, type_=BigInteger)
 
 
 def visible_ranges(
@@ -80,107 +82,100 @@ def parameters(ranges: Sequence[Range], *, descending: bool) -> dict[str, str]:
 
 
 def seen_page(
-    selected: Select[Any],
-    position: ColumnElement[Any],
+    rows: Select[Any],
+    narrowed: Select[Any],
     columns: Sequence[ColumnElement[Any]],
     *,
+    position: ColumnElement[Any],
     key: ColumnElement[Any],
     descending: Sequence[bool],
     dialect: str,
 ) -> Select[Any]:
-    """Build the statement of a page of `selected` that lies in the ranges which it is told.
+    """Build the statement of a page of `rows` that lies in the ranges which it is told.
 
-    `selected` has all conditions but these; `position` is what the ranges are of, `columns` with
-    `descending` the order of the page. The page has at most as many rows as the parameter LIMIT
-    says, and the columns of the order at its end.
+    `narrowed` are the rows under all conditions but these. `position` is what the ranges are of,
+    `columns` with `descending` the order of the page; `key` tells rows apart. The page has at
+    most as many rows as the parameter LIMIT says, and the columns of the order at its end.
     """
-    labels = [column.label(f"o{at}") for at, column in enumerate(columns)]
-    ordered = [
-        column.desc() if down else column for column, down in zip(columns, descending, strict=True)
-    ]
-    page = selected.add_columns(*labels)
+    ordered = _ordered(columns, descending)
     in_order = columns[0] is position
     if dialect == "sqlite":
-        return _sqlite(page, position, ordered, key=key, in_order=in_order)
-    return _postgresql(page, position, ordered, descending, in_order=in_order)
+        found = narrowed.with_only_columns(key).order_by(*ordered).limit(_LIMIT)
+        return _sqlite(
+            rows.add_columns(*columns).order_by(*ordered).limit(_LIMIT),
+            found,
+            position,
+            key=key,
+            in_order=in_order,
+        )
+    labels = [column.label(f"o{at}") for at, column in enumerate(columns)]
+    found = narrowed.with_only_columns(key.label("key"), *labels)
+    seen = _postgresql(
+        found.order_by(*ordered).limit(_LIMIT), position, descending, in_order=in_order
+    )
+    last = list(seen.c)[1:]
+    return (
+        rows.add_columns(*last).join(seen, key == seen.c.key).order_by(*_ordered(last, descending))
+    )
 
 
 def _postgresql(
-    page: Select[Any],
-    position: ColumnElement[Any],
-    ordered: Sequence[ColumnElement[Any]],
-    descending: Sequence[bool],
-    *,
-    in_order: bool,
-) -> Select[Any]:
-    """Range by range: the planner sorts within each alone, and stops where the page is full."""
+    found: Select[Any], position: ColumnElement[Any], descending: Sequence[bool], *, in_order: bool
+) -> Subquery:
+    """Answer keys and order, range by range: the planner stops at the range that fills a page."""
     told = func.jsonb_array_elements(cast(bindparam(RANGES, type_=Text), JSONB))
     ranges = told.table_valued("value", with_ordinality="i").render_derived(name="ranges")
     low, high = (
         collate(func.jsonb_extract_path_text(ranges.c.value, at, type_=Text), "C") for at in "01"
     )
-    limit: Any = bindparam(LIMIT, type_=BigInteger)
-    found = (
-        page.where(position >= low, position < high)
-        .order_by(*ordered)
-        .limit(limit)
-        .lateral("found")
-    )
-    labels = list(found.c)[-len(ordered) :]
-    outer = [one.desc() if down else one for one, down in zip(labels, descending, strict=True)]
-    number: list[ColumnElement[Any]] = [ranges.c.i] if in_order else []
+    here = found.where(position >= low, position < high).lateral("here")
+    first: list[ColumnElement[Any]] = [ranges.c.i] if in_order else []
     return (
-        select(*found.c)
-        .select_from(ranges.join(found, true()))
-        .order_by(*number, *outer)
-        .limit(limit)
+        select(*here.c)
+        .select_from(ranges.join(here, true()))
+        .order_by(*first, *_ordered(list(here.c)[1:], descending))
+        .limit(_LIMIT)
+        .subquery("seen")
     )
 
 
 def _sqlite(
     page: Select[Any],
+    found: Select[Any],
     position: ColumnElement[Any],
-    ordered: Sequence[ColumnElement[Any]],
     *,
     key: ColumnElement[Any],
     in_order: bool,
 ) -> Select[Any]:
-    """Range by range, counting first how many of them the page needs.
+    """Answer the page, range by range, counting first how many of them it needs.
 
     SQLite has no lateral joins, and sorts everything where the order of the ranges is not that
     of a table.
     """
     each = func.json_each(bindparam(RANGES, type_=Text)).table_valued("key", "value", name="each")
-    ranges = select(
-        each.c.key.label("i"),
-        *(
-            type_coerce(func.json_extract(each.c.value, f"$[{at}]"), KeyText).label(name)
-            for at, name in enumerate(("low", "high"))
-        ),
-    ).cte("ranges")
-    limit: Any = bindparam(LIMIT, type_=BigInteger)
-    found = (
-        page.with_only_columns(key)
-        .where(position >= ranges.c.low, position < ranges.c.high)
-        .order_by(*ordered)
-        .limit(limit)
-        .correlate(ranges)
-    )
-    statement = page.join(ranges, true())
-    if in_order:
-        statement = statement.where(ranges.c.i < _needed(found, ranges, limit))
-    return statement.where(key.in_(found)).order_by(*ordered).limit(limit)
+    low, high = (type_coerce(func.json_extract(each.c.value, f"$[{at}]"), KeyText) for at in (0, 1))
+    told = select(each.c.key.label("i"), low.label("low"), high.label("high"))
+    ranges = told.cte("ranges")
+    here = found.where(position >= ranges.c.low, position < ranges.c.high).correlate(ranges)
+    statement = page.join(ranges, true()).where(key.in_(here))
+    return statement.where(ranges.c.i < _needed(here, ranges)) if in_order else statement
 
 
-def _needed(found: Select[Any], ranges: CTE, limit: Any) -> Any:
+def _ordered(
+    columns: Sequence[ColumnElement[Any]], descending: Sequence[bool]
+) -> Sequence[ColumnElement[Any]]:
+    return [one.desc() if down else one for one, down in zip(columns, descending, strict=True)]
+
+
+def _needed(here: Select[Any], ranges: CTE) -> Any:
     """Answer the number of ranges that hold a page, from the first on."""
     begun = select(literal(0, Integer).label("i"), literal(0, Integer).label("seen"))
     walk = begun.cte("walk", recursive=True)
-    here = select(func.count()).select_from(found.order_by(None).subquery())
+    seen = select(func.count()).select_from(here.order_by(None).subquery())
     step = (
-        select(walk.c.i + 1, walk.c.seen + here.correlate(ranges).scalar_subquery())
+        select(walk.c.i + 1, walk.c.seen + seen.correlate(ranges).scalar_subquery())
         .join_from(walk, ranges, ranges.c.i == walk.c.i)
-        .where(walk.c.seen < limit)
+        .where(walk.c.seen < _LIMIT)
     )
     whole = walk.union_all(step)
     return select(func.max(whole.c.i)).scalar_subquery()

@@ -125,6 +125,14 @@ def _put(store: Store, version: Version, *usable: bool) -> Version:
     return version
 
 
+def _mirror(store: Store, *locations: str) -> None:
+    def work(tx: Transaction) -> None:
+        for location in locations:
+            tx.regions.put(Region(location, f"u-{location}", location), 1)
+
+    store.run(work)
+
+
 @pytest.fixture
 def published(store: Store) -> Store:
     """A store with a definition, to put versions into."""
@@ -268,6 +276,7 @@ def test_a_wildcard_in_the_middle_matches_one_id_alone(published: Store) -> None
 
 
 def test_latest_is_the_highest_number_as_numbers_where_it_is_usable(published: Store) -> None:
+    _mirror(published, "eastus", "westus")
     _put(published, _version((1, 0, 9)), True, True)
     ten = _put(published, _version((1, 0, 10)), True, False)
     excluded = _version((2, 0, 0), exclude_from_latest=True)

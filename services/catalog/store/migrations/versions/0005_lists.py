@@ -10,7 +10,7 @@ down_revision = "0004"
 
 
 def upgrade() -> None:
-    """Order versions by one column, across definitions too."""
+    """Order versions by one column, across definitions too, and by publication; mend indexes."""
     op.add_column(
         "image_versions", sa.Column("ordered_key", KeyText, nullable=False, server_default="")
     )
@@ -22,6 +22,26 @@ def upgrade() -> None:
     op.execute(versions.update().values(ordered_key=ordered))
     op.drop_index("ix_image_versions_number", "image_versions")
     op.create_index("uq_image_versions_ordered_key", "image_versions", ["ordered_key"], unique=True)
+    op.create_index(
+        "ix_image_versions_publish_time", "image_versions", ["parent_key", "publish_time", "key"]
+    )
+    # SQLite takes a partial index only where a query has its very words.
+    number = ["major", "minor", "patch"]
+    for index in ("ix_version_regions_latest", "ix_version_regions_usable"):
+        op.drop_index(index, "version_regions")
+    _index("latest", "selectable", ["location", *number])
+    _index("usable", "usable", ["location", *number, "version_uid"])
+    _index("everywhere", "usable", [*number, "location"])
+
+
+def _index(name: str, condition: str, columns: list[str]) -> None:
+    op.create_index(
+        f"ix_version_regions_{name}",
+        "version_regions",
+        ["definition_key", *columns],
+        sqlite_where=sa.text(f"{condition} = 1"),
+        postgresql_where=sa.text(condition),
+    )
 
 
 def _padded(number: sa.ColumnClause[int]) -> sa.ColumnElement[str]:
