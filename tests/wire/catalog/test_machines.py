@@ -1,5 +1,8 @@
 """VirtualMachineService on the wire: what is its alone."""
 
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grpc
@@ -96,6 +99,28 @@ def test_a_disk_stays_while_a_machine_refers_to_it(world: World) -> None:
     MACHINE.delete(world, made.name)
     DISK.delete(world, made.os_disk.disk)
     DISK.delete(world, data)
+
+
+def test_a_disk_is_deleted_or_referred_to_and_never_both(world: World) -> None:
+    for _ in range(10):
+        request = MACHINE.request(world)
+        disk = request.virtual_machine.os_disk.disk
+        at_once = threading.Barrier(2)
+
+        def tried(
+            call: Callable[..., Any], argument: Any, at_once: threading.Barrier = at_once
+        ) -> bool:
+            at_once.wait(10)
+            try:
+                call(world, argument)
+            except grpc.RpcError:
+                return False
+            return True
+
+        with ThreadPoolExecutor(2) as pool:
+            made = pool.submit(tried, MACHINE.create, request)
+            deleted = pool.submit(tried, DISK.delete, disk)
+        assert made.result() != deleted.result()
 
 
 def test_everything_wrong_with_a_machine_is_told_at_once(world: World) -> None:
