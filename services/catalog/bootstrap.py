@@ -275,6 +275,7 @@ def outbox_handlers(foundation: Foundation) -> Mapping[str, Handler]:
         **versions.handlers(
             foundation.transact,
             replicas=replicas,
+            cancel_regions=client.cancel,
             scopes=scopes,
             read=lambda payload: read_document(Desired, payload),
         ),

@@ -1,5 +1,6 @@
 """What the catalog asks of the replication service."""
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
@@ -10,6 +11,7 @@ from stoa.replication.v1 import (
     region_service_pb2,
     region_service_pb2_grpc,
     replication_plan_pb2,
+    replication_service_pb2,
     replication_service_pb2_grpc,
 )
 
@@ -30,6 +32,8 @@ from services.catalog.ports.sources import Inspection
 from services.kernel.errors import Code
 from services.kernel.names import id_problem
 from services.kernel.rpc.remote import RemoteStatus, translated
+
+_LOG = logging.getLogger(__name__)
 
 SERVICE: Final = "replication"
 SERVICES: Final = (
@@ -112,6 +116,23 @@ class ReplicationClient:
             if status.code in _FINAL and status.reason not in _PASSING_REASONS:
                 raise RefusedError(_cause(status)) from error
             raise translated(error, SERVICE) from error
+
+    def cancel(self, version: str, locations: Sequence[str]) -> None:
+        """Cancel regions of the newest replication of a version that are not done.
+
+        Raises:
+            StoaError: another attempt may succeed.
+        """
+        request = replication_service_pb2.CancelReplicationRequest(
+            name=version, locations=locations
+        )
+        try:
+            self._stub.CancelReplication(request)
+        except grpc.RpcError as error:
+            if RemoteStatus.of(error).code not in _FINAL:
+                raise translated(error, SERVICE) from error
+            # There is nothing to cancel: nothing was begun, or the regions are gone.
+            _LOG.info("no region of %s was cancelled: %s", version, error)
 
 
 class MirroredRegions:

@@ -14,9 +14,8 @@ from stoa.catalog.v1 import operation_metadata_pb2 as pb
 from services.catalog.convert import versions
 from services.catalog.convert.replication_status import encode_region, encode_status
 from services.catalog.domain import reasons
-from services.catalog.domain.progress import percent
 from services.catalog.domain.region_status import RegionStatus
-from services.catalog.domain.version import Version, WaitMode
+from services.catalog.domain.version import Version
 from services.kernel.errors import Code
 
 DOMAIN: Final = "catalog.stoa.dev"
@@ -28,36 +27,6 @@ def packed(message: Message) -> bytes:
     wrapped = AnyMessage()
     wrapped.Pack(message)
     return wrapped.SerializeToString()
-
-
-def version_metadata(
-    version: Version,
-    regions: Sequence[RegionStatus],
-    *,
-    verb: str,
-    generation: int,
-    wait_for: WaitMode,
-    create_time: datetime,
-    end_time: datetime | None = None,
-    cancel_requested: bool = False,
-    status_message: str = "",
-) -> bytes:
-    """Answer the metadata of a change of a version; `regions` are those that it waits for."""
-    message = pb.ImageVersionOperationMetadata(
-        target=version.name,
-        verb=verb,
-        status_message=status_message,
-        cancel_requested=cancel_requested,
-        generation=generation,
-        wait_for=versions.WAIT_MODES.number(wait_for),
-        replication=version.replication,
-        regions=[encode_region(one) for one in regions],
-        progress_percent=percent(regions),
-    )
-    message.create_time.FromDatetime(create_time)
-    if end_time is not None:
-        message.end_time.FromDatetime(end_time)
-    return packed(message)
 
 
 def version_response(version: Version, regions: Sequence[RegionStatus]) -> bytes:
@@ -130,37 +99,37 @@ def cancelled(message: str) -> bytes:
     return _error(Code.CANCELLED, "CANCELLED", message, {})
 
 
-def regions_failed(failed: Sequence[RegionStatus]) -> bytes:
+def regions_failed(failed: Sequence[RegionStatus], replication: str) -> bytes:
     """Answer the error of a change of which some regions failed.
 
     ABORTED / REGIONS_FAILED; the cause of each region is in the metadata, and here for people
     and as a violation that is named after the region.
     """
     named = ",".join(one.location for one in failed)
-    causes = {one.location: one.cause for one in failed}
     status = status_pb2.Status.FromString(
         _error(
             Code.ABORTED,
             reasons.REGIONS_FAILED,
-            "; ".join(
-                f"{location}: {cause.message if cause else 'cancelled'}"
-                for location, cause in causes.items()
-            ),
-            {"locations": named},
+            "; ".join(f"{one.location}: {_why(one)}" for one in failed),
+            {"locations": named, "replication": replication},
         )
     )
     failure = error_details_pb2.PreconditionFailure(
         violations=[
             error_details_pb2.PreconditionFailure.Violation(
-                type=cause.reason if cause and cause.reason else "CANCELLED",
-                subject=location,
-                description=cause.message if cause else "cancelled",
+                type=one.cause.reason if one.cause and one.cause.reason else one.state.value,
+                subject=one.location,
+                description=_why(one),
             )
-            for location, cause in causes.items()
+            for one in failed
         ]
     )
     status.details.add().Pack(failure)
     return status.SerializeToString()
+
+
+def _why(region: RegionStatus) -> str:
+    return region.cause.message if region.cause else region.state.value.lower()
 
 
 def _error(code: Code, reason: str, message: str, metadata: Mapping[str, str]) -> bytes:

@@ -2,8 +2,9 @@
 
 import enum
 from collections.abc import Sequence
+from dataclasses import replace
 
-from services.catalog.domain.region_status import RegionStatus
+from services.catalog.domain.region_status import Progress, RegionState, RegionStatus
 from services.catalog.domain.resource import ProvisioningState
 from services.catalog.domain.version import Version
 
@@ -39,6 +40,21 @@ def percent(regions: Sequence[RegionStatus]) -> int:
         total = sum(one.progress.bytes.total for one in wanted)
         return sum(one.progress.percent * one.progress.bytes.total for one in wanted) // total
     return sum(one.progress.percent for one in wanted) // len(wanted)
+
+
+def change_percent(regions: Sequence[RegionStatus], generation: int) -> int:
+    """Answer how much of what a change waits for is done, 0 to 99: the end alone is 100.
+
+    What is told of a generation before the change says nothing about it.
+    """
+    wanted = [one for one in regions if not one.removing]
+    if not wanted:
+        gone = sum(one.state is RegionState.REMOVED for one in regions)
+        return min(99, 100 * gone // max(1, len(regions)))
+    told = [
+        one if one.generation >= generation else replace(one, progress=Progress()) for one in wanted
+    ]
+    return min(99, percent(told))
 
 
 def provisioning_state(version: Version, regions: Sequence[RegionStatus]) -> ProvisioningState:

@@ -114,7 +114,8 @@ class RegionStatus:
     def provisioning_state(self) -> ProvisioningState:
         """Answer what is being done to the region (`RegionalReplicationStatus`)."""
         if self.removing:
-            return ProvisioningState.DELETING
+            gone = self.state is RegionState.REMOVED
+            return ProvisioningState.SUCCEEDED if gone else ProvisioningState.DELETING
         if self.observed < self.wanted_since or not self.state.terminal:
             ever = self.complete_time is not None
             return ProvisioningState.UPDATING if ever else ProvisioningState.CREATING

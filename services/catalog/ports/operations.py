@@ -85,6 +85,15 @@ class Operations(Protocol):
     def cancel_changes(self, target: str, message: str) -> None:
         """End the unfinished changes of `target` as CANCELLED."""
 
+    def cancelling(self, name: str) -> VersionChange | None:
+        """Show that the cancellation of an operation was asked for.
+
+        Answers the change of a version that it is; None for a deletion, which goes on.
+        """
+
+    def awaited(self, target: str) -> frozenset[str]:
+        """Answer the regions of the unfinished changes of `target` that nobody cancelled."""
+
     def count_deleted(self, target: str) -> None:
         """Count one more that is gone of what the deletion of `target` takes along, if any."""
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
-from typing import Final
+from typing import Any, Final
 
 from services.catalog.servicers.community_galleries import CommunityGalleryServicer
 from services.catalog.servicers.definitions import ImageDefinitionServicer
@@ -18,15 +18,21 @@ from services.catalog.servicers.storage_accounts import StorageAccountServicer
 from services.catalog.servicers.usages import UsageServicer
 from services.catalog.servicers.versions import ImageVersionServicer
 from services.catalog.servicers.virtual_machines import VirtualMachineServicer
+from services.catalog.usecases import version_cancel
+from services.kernel.db.operations import Operation
 from services.kernel.rpc.servicers import operations
 
 
 def _operations(dependencies: Dependencies) -> object:
+    def cancelled(connection: Any, operation: Operation) -> None:
+        dependencies.run(connection, lambda tx: version_cancel.cancel(tx, operation.name))
+
     return operations.OperationsServicer(
         dependencies.db,
         dependencies.operations,
         dependencies.page_tokens,
         read_action="Microsoft.Compute/locations/capsOperations/read",
+        cancelled=cancelled,
     )
 
 

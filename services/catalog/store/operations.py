@@ -5,9 +5,10 @@ from typing import Final
 
 from sqlalchemy import Connection
 
+from services.catalog.convert import change_metadata
 from services.catalog.convert import operations as convert
 from services.catalog.domain.names import subscription_of
-from services.catalog.domain.region_status import RegionStatus
+from services.catalog.domain.region_status import RegionState, RegionStatus
 from services.catalog.domain.version import Version, WaitMode
 from services.catalog.ports.operations import StartedOperation, VersionChange
 from services.kernel.clock import Clock
@@ -41,14 +42,8 @@ class CatalogOperations:
     ) -> StartedOperation:
         """Begin the operation of a change of a version; `done` ends it at once."""
         now = self._clock.now()
-        metadata = convert.version_metadata(
-            version,
-            _waited_for(change, regions),
-            verb=change.verb,
-            generation=change.generation,
-            wait_for=change.wait_for,
-            create_time=now,
-            end_time=now if done else None,
+        metadata = change_metadata.began(
+            change, version, _waited_for(change, regions), create_time=now, done=done
         )
         operation = self._store.create(
             self._tx,
@@ -137,7 +132,31 @@ class CatalogOperations:
         """End the unfinished changes of `target` as CANCELLED."""
         for operation in self._store.unfinished(self._tx, target):
             if operation.verb != _DELETE:
-                self._store.fail(self._tx, operation.name, convert.cancelled(message))
+                metadata = change_metadata.ended(operation.metadata, message, self._clock.now())
+                error = convert.cancelled(message)
+                self._store.fail(self._tx, operation.name, error, metadata=metadata)
+
+    def cancelling(self, name: str) -> VersionChange | None:
+        """Show that the cancellation of an operation was asked for.
+
+        Answers the change of a version that it is; None for a deletion, which goes on.
+        """
+        operation = self._store.require(self._tx, name)
+        if operation.verb == _DELETE:
+            metadata = convert.delete_progress(operation.metadata, 0, cancel_requested=True)
+            self._store.progress(self._tx, name, metadata)
+            return None
+        self._store.progress(self._tx, name, change_metadata.cancelling(operation.metadata))
+        return _change(operation)
+
+    def awaited(self, target: str) -> frozenset[str]:
+        """Answer the regions of the unfinished changes of `target` that nobody cancelled."""
+        return frozenset(
+            location
+            for operation in self._store.unfinished(self._tx, target)
+            if operation.verb != _DELETE and not operation.cancel_requested
+            for location in operation.detail["regions"]
+        )
 
     def count_deleted(self, target: str) -> None:
         """Count one more that is gone of what the deletion of `target` takes along, if any."""
@@ -166,23 +185,20 @@ class CatalogOperations:
         change = _change(operation)
         waited = _waited_for(change, regions)
         due = [one for one in waited if not _done(one, change)]
-        end = None if due else self._clock.now()
-        metadata = convert.version_metadata(
-            version,
-            waited,
-            verb=change.verb,
-            generation=change.generation,
-            wait_for=change.wait_for,
-            create_time=operation.create_time,
-            end_time=end,
-            cancel_requested=operation.cancel_requested,
+        metadata = change_metadata.advanced(
+            operation.metadata, change, version, waited, due=due, now=self._clock.now()
         )
         if due:
             self._store.progress(self._tx, operation.name, metadata)
             return
         failed = [one for one in waited if one.state.failed]
         if failed:
-            error = convert.regions_failed(failed)
+            named = ", ".join(one.location for one in failed)
+            error = (
+                convert.cancelled(f"cancelled on request before it was done in {named}")
+                if operation.cancel_requested
+                else convert.regions_failed(failed, version.replication)
+            )
             self._store.fail(self._tx, operation.name, error, metadata=metadata)
         else:
             response = convert.version_response(version, regions)
@@ -216,16 +232,20 @@ def _change(operation: Operation) -> VersionChange:
 def _waited_for(change: VersionChange, regions: Sequence[RegionStatus]) -> list[RegionStatus]:
     """Answer the regions that a change waits for, as they are now.
 
-    One that is not there any more was removed, and is waited for no longer.
+    One that is not there any more was removed.
     """
     wanted = set(change.regions)
     if change.wait_for is WaitMode.HOME_REGION:
         wanted &= {change.home}
-    return [one for one in regions if one.location in wanted]
+    found = [one for one in regions if one.location in wanted]
+    gone = sorted(wanted - {one.location for one in found})
+    return found + [
+        RegionStatus(location, None, 0, change.generation, RegionState.REMOVED) for location in gone
+    ]
 
 
 def _done(region: RegionStatus, change: VersionChange) -> bool:
-    # A region that is being removed is done when its row is gone, not before.
+    # A region that is being removed is done when its row is gone, or it was refused for good.
     if region.removing:
-        return False
+        return region.state in {RegionState.REMOVED, RegionState.FAILED}
     return region.state.terminal and region.done_with(change.generation)

@@ -71,7 +71,7 @@ def apply(tx: Tx, event: Event) -> None:
         case ProgressEvent():
             after = [_advanced(one, event) for one in before]
         case ReplicationEvent():
-            after = [_ended(one, event) for one in before]
+            after = [_ended(one, event) for one in before if not _never_there(one, event)]
             version = _worked_on_by(version, event)
     settle(tx, version, after)
 
@@ -81,12 +81,16 @@ def fail(tx: Tx, version_uid: str, generation: int, cause: Cause) -> None:
     version = tx.versions.by_uid(version_uid, lock=True)
     if version is None or version.generation != generation or version.deleting:
         return
-    after = [
-        replace(one, state=RegionState.FAILED, observed=generation, cause=cause)
-        if not one.removing and one.observed < one.wanted_since
-        else one
-        for one in tx.versions.regions(version.uid)
-    ]
+    after: list[RegionStatus] = []
+    for one in tx.versions.regions(version.uid):
+        if one.removing and not one.generation:
+            # Replication never heard of it.
+            continue
+        if one.observed < one.wanted_since:
+            after.append(replace(one, state=RegionState.FAILED, observed=generation, cause=cause))
+        else:
+            # Nothing was to be done there.
+            after.append(replace(one, observed=max(one.observed, generation)))
     settle(tx, version, after)
 
 
@@ -193,6 +197,11 @@ def _advanced(region: RegionStatus, event: ProgressEvent) -> RegionStatus:
     if region.location != event.location or event.generation < region.generation:
         return region
     return replace(region, progress=event.progress)
+
+
+def _never_there(region: RegionStatus, event: ReplicationEvent) -> bool:
+    """Whether a region was given up before replication heard of it: nobody will tell of it."""
+    return region.removing and not region.generation and event.generation >= region.wanted_since
 
 
 def _ended(region: RegionStatus, event: ReplicationEvent) -> RegionStatus:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
 from services.catalog.domain.desired import (
@@ -14,7 +14,7 @@ from services.catalog.domain.desired import (
 from services.catalog.domain.region_status import Cause
 from services.catalog.ports.policy import Scopes
 from services.catalog.ports.transaction import Transact
-from services.catalog.usecases import deletes, region_events, version_delete
+from services.catalog.usecases import deletes, region_events, version_cancel, version_delete
 from services.kernel.db.outbox import Handler, OutboxMessage
 
 _LOG = logging.getLogger(__name__)
@@ -35,6 +35,7 @@ def handlers(
     transact: Transact,
     *,
     replicas: Replicas,
+    cancel_regions: Callable[[str, Sequence[str]], None],
     scopes: Scopes,
     read: Callable[[Any], Desired],
 ) -> Mapping[str, Handler]:
@@ -46,7 +47,11 @@ def handlers(
         scopes.tombstone(payload["name"], payload["uid"])
         transact(lambda tx: deletes.finish(tx, payload))
 
+    def cancel(message: OutboxMessage) -> None:
+        version_cancel.send(json.loads(message.payload), transact, cancel_regions)
+
     return {
+        version_cancel.CANCEL_REGIONS: cancel,
         ENSURE_REPLICAS: lambda message: versions.ensure(read(json.loads(message.payload))),
         SOFT_DELETE_VERSION: lambda message: versions.lower(read(json.loads(message.payload))),
         DELETE_VERSION: lambda message: versions.delete(read(json.loads(message.payload))),

@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import (
+    ColumnElement,
     Connection,
     Table,
     bindparam,
@@ -25,7 +26,9 @@ from sqlalchemy import (
 
 from services.kernel.clock import Clock
 from services.kernel.db.engine import Database, after_commit
+from services.kernel.db.listing import compare, conditions
 from services.kernel.errors import FailedPrecondition, NotFound, PreconditionViolation
+from services.kernel.filter import Comparison, Op
 from services.kernel.ids import new_uid
 from services.kernel.names import Name, Pattern, key
 
@@ -96,6 +99,10 @@ class OperationStore:
         self._end_count = 0
         columns = [table.c[name] for name in _COLUMNS]
         self._select: Final = select(*columns)
+        self._fields: Final = {
+            f"metadata.{name}": table.c[name] for name in ("verb", "create_time", "end_time")
+        }
+        self._special: Final = {"done": self._is_done, "metadata.target": self._is_of}
         self._by_name: Final = self._select.where(
             table.c.id == bindparam("id"), table.c.subscription_key == bindparam("subscription")
         )
@@ -212,12 +219,12 @@ class OperationStore:
         limit: int,
         after: tuple[datetime, str] | None = None,
         owner: str = "",
-        done: bool | None = None,
+        comparisons: Sequence[Comparison] = (),
     ) -> Sequence[Operation]:
         """Answer at most `limit` operations of a subscription by (create time, id).
 
-        `after` holds those two of the last row of the page before. `owner` and `done`
-        narrow the list where they are given.
+        `after` holds those two of the last row of the page before. `owner` and `comparisons`,
+        of `done` and of what the metadata of all kinds have, narrow the list.
         """
         t = self._table.c
         statement = self._select.where(t.subscription_key == key(subscription))
@@ -226,8 +233,7 @@ class OperationStore:
             statement = statement.where(tuple_(t.create_time, t.id) > position)
         if owner:
             statement = statement.where(t.owner == owner)
-        if done is not None:
-            statement = statement.where(t.end_time.is_not(None) if done else t.end_time.is_(None))
+        statement = statement.where(*conditions(comparisons, self._fields, self._special))
         statement = statement.order_by(t.create_time, t.id).limit(limit)
         return [Operation(*row) for row in connection.execute(statement)]
 
@@ -299,6 +305,15 @@ class OperationStore:
         )
         values = values | {"update_time": self._clock.now()}
         return tx.execute(statement.values(values)).rowcount == 1
+
+    def _is_done(self, one: Comparison) -> ColumnElement[bool]:
+        ended = self._table.c.end_time
+        return ended.is_not(None) if (one.op is Op.EQ) == one.value else ended.is_(None)
+
+    def _is_of(self, one: Comparison) -> ColumnElement[bool]:
+        if one.op is Op.HAS:
+            return compare(self._table.c.target, one)
+        return compare(self._table.c.target_key, Comparison(one.field, one.op, key(str(one.value))))
 
     def _notify(self) -> None:
         with self._ended:

@@ -7,6 +7,7 @@ from sqlalchemy import Connection
 from services.kernel.clock import FakeClock, SystemClock
 from services.kernel.db.operations import KEPT_AFTER_END, Operation, OperationStore
 from services.kernel.errors import FailedPrecondition, InvalidName, NotFound
+from services.kernel.filter import Comparison, Op
 
 
 @pytest.fixture
@@ -130,8 +131,8 @@ def test_a_list_is_narrowed_by_owner_and_by_end(kernel, store):
 
     assert listed() == ["me", "other"]
     assert listed(owner="me") == ["me"]
-    assert listed(done=False) == ["other"]
-    assert listed(done=True) == ["me"]
+    assert listed(comparisons=[Comparison("done", Op.EQ, value=False)]) == ["other"]
+    assert listed(comparisons=[Comparison("done", Op.NE, value=False)]) == ["me"]
 
 
 def test_unfinished_operations_are_found_by_target(kernel, store):

@@ -20,6 +20,7 @@ from stoa.replication.v1 import (
     replication_feed_service_pb2_grpc,
     replication_pb2,
     replication_plan_pb2,
+    replication_service_pb2,
     replication_service_pb2_grpc,
 )
 from stoa.type.v1 import replication_progress_pb2, storage_pb2
@@ -51,6 +52,7 @@ class Replication(
         self.files: dict[tuple[str, str], replication_plan_pb2.InspectSourceResponse] = {}
         self.ensured: list[ensure_replicas_pb2.EnsureReplicasRequest] = []
         self.grants: list[Grant] = []
+        self.cancelled: list[replication_service_pb2.CancelReplicationRequest] = []
         self.held: set[tuple[str, str]] = set()
         self.holds_nothing = False
         self.silent = False
@@ -127,6 +129,16 @@ class Replication(
         assert request is not None
         return request
 
+    def await_cancelled(self, version: str, count: int = 1) -> list[list[str]]:
+        """Answer the regions of a version that were cancelled by each of so many calls."""
+
+        def found() -> list[list[str]]:
+            return [list(one.locations) for one in self.cancelled if one.name == version]
+
+        with self.arrived:
+            assert self.arrived.wait_for(lambda: len(found()) >= count, 15), self.cancelled
+        return found()
+
     def tell(
         self, uid: str, location: str, state: int, *, generation: int = 1, **more: Any
     ) -> None:
@@ -140,12 +152,7 @@ class Replication(
             usable=more.pop("usable", state == COMPLETED),
             wanted_replica_count=more.pop("wanted", 1),
             good_replica_count=more.pop("good", int(state == COMPLETED)),
-            progress=copy_state_pb2.CopyProgress(
-                bytes=replication_progress_pb2.ReplicationProgress(
-                    total_bytes=100, copied_bytes=100
-                ),
-                percent=100 if state == COMPLETED else 40,
-            ),
+            progress=more.pop("progress", _progress(state)),
             **more,
         )
         self.feed.send(replication_feed_pb2.FeedEntry(version_region=region))
@@ -185,6 +192,14 @@ class Replication(
         return ensure_replicas_pb2.EnsureReplicasResponse(
             replication="replications/r1", state=replication_pb2.Replication.STATE_OPEN
         )
+
+    def CancelReplication(self, request: Any, context: Any) -> replication_pb2.Replication:
+        if self.refusal is not None:
+            context.abort(*self.refusal)
+        with self.arrived:
+            self.cancelled.append(request)
+            self.arrived.notify_all()
+        return replication_pb2.Replication(name="replications/r1")
 
     def HoldBlob(self, request: Any, context: Any) -> Any:
         if self.holds_nothing:
@@ -253,6 +268,11 @@ class _Feed(replication_feed_service_pb2_grpc.ReplicationFeedServiceServicer):
             if entry is None:
                 return
             yield response(entry=entry)
+
+
+def _progress(state: int) -> copy_state_pb2.CopyProgress:
+    counted = replication_progress_pb2.ReplicationProgress(total_bytes=100, copied_bytes=100)
+    return copy_state_pb2.CopyProgress(bytes=counted, percent=100 if state == COMPLETED else 40)
 
 
 def _pair(layout: Layout) -> tuple[bytes, bytes]:

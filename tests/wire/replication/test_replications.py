@@ -249,6 +249,12 @@ def test_a_region_that_was_cancelled_is_tried_again(working: Service, world: Wor
     assert found.state == pb.Replication.STATE_CANCELLED
     assert [one.state for one in found.regions] == [COMPLETED, CANCELLED]
     assert world.operator.replications.CancelReplication(cancel).state == found.state
+    # The catalog may, for an operation that its caller cancels; no other service may.
+    by_version = replication_service_pb2.CancelReplicationRequest(name=world.version)
+    catalog = working.service("catalog").replications
+    assert catalog.CancelReplication(by_version).state == found.state
+    with refused(grpc.StatusCode.PERMISSION_DENIED):
+        working.service("authz").replications.CancelReplication(by_version)
     unlimited = region_service_pb2.UpdateRegionRequest(
         region=region_pb2.Region(name=f"regions/{world.location('east')}"),
         update_mask=FieldMask(paths=["limits"]),

@@ -28,7 +28,11 @@ class ImageVersionOperationMetadata(_message.Message):
 
     Metadata of an operation that changes an image version: create, update,
     undelete, promote, and the changes of target regions. It is brought up to
-    date as regions report, at most every 5 seconds for bytes.
+    date as regions report, at most every 5 seconds for bytes. Cancelling the
+    operation cancels the copies that it waits for and no other unfinished
+    operation does; what is wanted of the version stays, regions that are done
+    stay usable, and RetryReplication of the replication service takes up the
+    cancelled ones.
     """
 
     DESCRIPTOR: _descriptor.Descriptor

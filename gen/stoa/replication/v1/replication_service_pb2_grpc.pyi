@@ -106,7 +106,8 @@ class ReplicationServiceStub:
     and succeeds. By the name of a version: its open replication, or else the
     newest.
 
-    Action: Microsoft.Compute/galleries/images/versions/write on the version.
+    Action: Microsoft.Compute/galleries/images/versions/write on the version;
+    none of the catalog's workload, for an operation that its caller cancels.
     Long-running: no.
     Reasons: RESOURCE_NOT_FOUND, REGION_UNKNOWN, REGION_REPEATED,
     REGION_NOT_TARGETED, REQUEST_ID_REUSED.
@@ -244,7 +245,8 @@ class ReplicationServiceAsyncStub(ReplicationServiceStub):
     and succeeds. By the name of a version: its open replication, or else the
     newest.
 
-    Action: Microsoft.Compute/galleries/images/versions/write on the version.
+    Action: Microsoft.Compute/galleries/images/versions/write on the version;
+    none of the catalog's workload, for an operation that its caller cancels.
     Long-running: no.
     Reasons: RESOURCE_NOT_FOUND, REGION_UNKNOWN, REGION_REPEATED,
     REGION_NOT_TARGETED, REQUEST_ID_REUSED.
@@ -409,7 +411,8 @@ class ReplicationServiceServicer(metaclass=_abc_1.ABCMeta):
         and succeeds. By the name of a version: its open replication, or else the
         newest.
 
-        Action: Microsoft.Compute/galleries/images/versions/write on the version.
+        Action: Microsoft.Compute/galleries/images/versions/write on the version;
+        none of the catalog's workload, for an operation that its caller cancels.
         Long-running: no.
         Reasons: RESOURCE_NOT_FOUND, REGION_UNKNOWN, REGION_REPEATED,
         REGION_NOT_TARGETED, REQUEST_ID_REUSED.

@@ -11,9 +11,9 @@ from google.rpc import status_pb2
 from services.kernel.db.engine import Database
 from services.kernel.db.operations import MAX_WAIT_SECONDS, Operation, OperationStore
 from services.kernel.db.tables import from_microseconds, to_microseconds
-from services.kernel.errors import InvalidArgument, PermissionDenied
+from services.kernel.errors import PermissionDenied
 from services.kernel.filter import Kind as FieldKind
-from services.kernel.filter import Op, parse_filter
+from services.kernel.filter import parse_filter
 from services.kernel.names import Name, Pattern
 from services.kernel.paging import PageBinding, PageTokens, page_size
 from services.kernel.rpc.call import Call
@@ -24,7 +24,13 @@ PARENTS: Final = Pattern("subscriptions/{subscription}")
 
 # Kept back from the caller's time, so that the unfinished operation still reaches them.
 _MARGIN: Final = 0.25
-_FILTER: Final = {"done": FieldKind.BOOLEAN}
+_FILTER: Final = {
+    "done": FieldKind.BOOLEAN,
+    "metadata.verb": FieldKind.STRING,
+    "metadata.target": FieldKind.STRING,
+    "metadata.create_time": FieldKind.TIME,
+    "metadata.end_time": FieldKind.TIME,
+}
 
 
 class OperationsServicer:
@@ -88,7 +94,7 @@ class OperationsServicer:
             InvalidArgument: the parent, the filter or the page token.
         """
         parent = PARENTS.parse(request.name).text
-        done = _done(request.filter)
+        comparisons = parse_filter(request.filter, _FILTER)
         size = page_size(request.page_size)
         everyone = call.access.allowed(self._read_action, parent)
         owner = "" if everyone else call.caller.id
@@ -103,7 +109,7 @@ class OperationsServicer:
         after = None if last is None else (from_microseconds(int(last[0])), str(last[1]))
         found = self._db.read(
             lambda c: self._store.list(
-                c, parent, limit=size + 1, after=after, owner=owner, done=done
+                c, parent, limit=size + 1, after=after, owner=owner, comparisons=comparisons
             )
         )
         page = found[:size]
@@ -173,13 +179,3 @@ def encoded(operation: Operation) -> pb.Operation:
 
 def _name(text: str) -> Name:
     return NAMES.parse(text)
-
-
-def _done(text: str) -> bool | None:
-    """Read the filter: empty, `done = true` or `done = false`."""
-    found = parse_filter(text, _FILTER)
-    if not found:
-        return None
-    if len(found) > 1:
-        raise InvalidArgument.of("filter", "the filter has at most one comparison of `done`")
-    return bool(found[0].value) == (found[0].op is Op.EQ)
