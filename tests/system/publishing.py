@@ -48,7 +48,7 @@ from stoa.replication.v1.blob_service_pb2_grpc import BlobServiceStub
 from stoa.replication.v1.image_disk_service_pb2_grpc import ImageDiskServiceStub
 from stoa.replication.v1.region_service_pb2_grpc import RegionServiceStub
 from stoa.type.v1 import os_type_pb2
-from stoa.type.v1.storage_pb2 import DiskSelector
+from stoa.type.v1.storage_pb2 import DISK_FORMAT_UNSPECIFIED, DISK_FORMAT_VHD_FIXED, DiskSelector
 
 from tests.system.disks import Disk
 from tests.system.installation import SUBSCRIPTION, TENANT, Client, Installation
@@ -158,12 +158,13 @@ def make_group(owner: Client, subscription: str = SUBSCRIPTION) -> str:
     return made.name
 
 
-def upload(owner: Client, group: str, disk: Disk) -> str:
-    """Upload a disk into a blob of the home region; its digest is demanded at the commit."""
+def upload(owner: Client, group: str, disk: Disk, *, vhd: bool = False) -> str:
+    """Upload a file into a blob of the home region; its digest is demanded at the commit."""
     stub = owner.of(BlobServiceStub)
+    form = DISK_FORMAT_VHD_FIXED if vhd else DISK_FORMAT_UNSPECIFIED
     blob = stub.CreateBlob(
         blob_service_pb2.CreateBlobRequest(
-            parent=group, blob_id=unique("disk"), blob=blob_pb2.Blob(location=HOME)
+            parent=group, blob_id=unique("disk"), blob=blob_pb2.Blob(location=HOME, format=form)
         )
     )
     reply = stub.UploadBlob(_messages(blob.name, disk))
