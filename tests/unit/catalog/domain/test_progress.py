@@ -1,7 +1,7 @@
 """All regions of a version together."""
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -12,10 +12,11 @@ from services.catalog.domain.progress import (
     percent,
     provisioning_state,
     selectable,
+    usable,
 )
 from services.catalog.domain.region_status import Bytes, Progress, RegionState, RegionStatus
 from services.catalog.domain.resource import ProvisioningState
-from services.catalog.domain.version import TargetRegion, Version
+from services.catalog.domain.version import TargetRegion, Version, VersionState
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 VERSION = Version(
@@ -86,10 +87,27 @@ def test_the_share_that_is_done_weighs_each_region_by_its_bytes() -> None:
 
 
 def test_latest_passes_over_what_is_excluded_unusable_or_on_its_way_out() -> None:
-    usable = _region("a", C, usable=True)
-    assert selectable(VERSION, usable)
-    assert not selectable(VERSION, replace(usable, usable=False))
+    found = _region("a", C, usable=True)
+    assert selectable(VERSION, found)
+    assert not selectable(VERSION, replace(found, usable=False))
     assert not selectable(VERSION, _region("b", C, usable=True))
-    assert not selectable(replace(VERSION, exclude_from_latest=True), usable)
-    assert not selectable(replace(VERSION, state=ProvisioningState.DELETING), usable)
-    assert not selectable(replace(VERSION, delete_time=NOW), usable)
+    assert not selectable(replace(VERSION, exclude_from_latest=True), found)
+    assert not selectable(replace(VERSION, state=ProvisioningState.DELETING), found)
+    assert not selectable(replace(VERSION, version_state=VersionState.SOFT_DELETED), found)
+
+
+def test_a_soft_deleted_version_is_used_until_its_retention_ends() -> None:
+    deleted = replace(
+        VERSION,
+        version_state=VersionState.SOFT_DELETED,
+        consumption_end_time=NOW,
+        purge_time=NOW + timedelta(days=1),
+    )
+    ended = replace(deleted, retention_ended=True)
+    region = _region("a", C, usable=True)
+    assert usable(deleted, region)
+    assert not usable(ended, region)
+    assert not usable(deleted, replace(region, usable=False))
+    assert (deleted.expiry_time, ended.expiry_time) == (NOW, NOW + timedelta(days=1))
+    assert VERSION.expiry_time is None
+    assert replace(ended, state=ProvisioningState.DELETING).expiry_time is None
