@@ -210,7 +210,7 @@ def dependencies_of(foundation: Foundation, control: PolicyAccessControl) -> Dep
         page_tokens=PageTokens(config.page_token_secret.encode()),
         clock=foundation.clock,
         control=control,
-        subscriptions=PolicySubscriptions(control),
+        subscriptions=PolicySubscriptions(control, config.subscription_regions),
         regions=replication.MirroredRegions(StoredRegions(db), foundation.replication),
         sources=replication.ReplicationClient(foundation.replication),
         holds=ReplicationBlobHolds(foundation.replication),

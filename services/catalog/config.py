@@ -1,7 +1,9 @@
 """The settings of the catalog service."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from services.kernel.config import between, setting
@@ -26,6 +28,11 @@ class Config(PolicyConfig):
     )
     grant_key: Path = setting(
         doc="PEM file with the P-256 key that signs operation grants; replication knows its half."
+    )
+    subscription_regions: Mapping[str, str] = setting(
+        MappingProxyType({}),
+        doc="The regions that a subscription may use: their ids, divided by spaces, by the id of "
+        "the subscription. One that is not listed may use all.",
     )
     max_galleries: int = setting(
         100,

@@ -64,7 +64,14 @@ class AuthzSharing:
 
 
 def _request(gallery: Gallery, share: PendingShare) -> pb.ApplySharingRequest:
-    wanted = share.wanted
+    wanted, step = share.wanted, share.change
+    change = None
+    if step is not None:
+        change = grant_pb.SharingChange(
+            operation=grant_pb.SharingOperation.Value(f"SHARING_OPERATION_{step.operation.name}"),
+            subscriptions=step.consumers.subscriptions,
+            tenants=step.consumers.tenants,
+        )
     return pb.ApplySharingRequest(
         gallery=gallery.name,
         gallery_uid=gallery.uid,
@@ -75,13 +82,7 @@ def _request(gallery: Gallery, share: PendingShare) -> pb.ApplySharingRequest:
             public_name=wanted.public_name,
             allow_copy=gallery.allow_copy,
         ),
-        change=grant_pb.SharingChange(
-            operation=grant_pb.SharingOperation.Value(
-                f"SHARING_OPERATION_{share.change.operation.name}"
-            ),
-            subscriptions=share.change.consumers.subscriptions,
-            tenants=share.change.consumers.tenants,
-        ),
+        change=change,
         simulation_digest=share.simulation_digest,
         request_id=share.request_id,
         caller=share.caller,

@@ -1,6 +1,6 @@
 """Galleries between the contract and the domain."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from stoa.catalog.v1 import gallery_pb2 as pb
@@ -12,16 +12,19 @@ from services.catalog.domain.gallery import (
     Consumers,
     Gallery,
     SharingMode,
+    SharingState,
     SoftDeletePolicy,
 )
+from services.catalog.ports.rows import ShownGallery
 
 MODES: Final = EnumMap(SharingMode, sharing_pb.SharingProfile.SharingMode, "SHARING_MODE_")
+_STATES: Final = EnumMap(SharingState, sharing_pb.SharingStatus.SharingState, "SHARING_STATE_")
 
 
 def encode(gallery: Gallery) -> pb.Gallery:
     """Answer a gallery as the contract has it.
 
-    How far a change of sharing has come is not in here: it is not known from the row alone.
+    How far a change of sharing has come is not in here: the row alone does not tell the regions.
     """
     message = pb.Gallery(
         description=gallery.description,
@@ -33,6 +36,32 @@ def encode(gallery: Gallery) -> pb.Gallery:
         message.soft_delete_policy.CopyFrom(encode_soft_delete(gallery.soft_delete))
     encode_sharing(gallery, message.sharing_profile)
     return message
+
+
+def encode_shown(shown: ShownGallery) -> pb.Gallery:
+    """Answer a gallery as a Get does, with how far its sharing has come."""
+    message = encode(shown.gallery)
+    message.MergeFromString(sharing_fragment(shown.gallery, shown.locations))
+    return message
+
+
+def sharing_fragment(gallery: Gallery, locations: Sequence[str]) -> bytes:
+    """Answer a message with nothing but how far sharing has come, to append to what `encode` gave.
+
+    `locations` are the regions with a view. There is nothing in mode PRIVATE.
+    """
+    if gallery.sharing.mode is SharingMode.PRIVATE:
+        return b""
+    state = _STATES.number(gallery.sharing_state)
+    details = gallery.sharing.failure if gallery.sharing_state is SharingState.FAILED else ""
+    status = sharing_pb.SharingStatus(
+        aggregated_state=state,
+        summary=[
+            sharing_pb.RegionalSharingStatus(location=one, state=state, details=details)
+            for one in locations
+        ],
+    )
+    return pb.Gallery(sharing_status=status).SerializeToString()
 
 
 def encode_soft_delete(policy: SoftDeletePolicy) -> pb.SoftDeletePolicy:

@@ -7,6 +7,7 @@ from stoa.catalog.v1 import gallery_sharing_pb2 as pb
 from services.catalog.convert import galleries
 from services.catalog.convert.common import EnumMap
 from services.catalog.domain.gallery import ShareOperation
+from services.catalog.ports.rows import ShownGallery
 from services.catalog.usecases.sharing import Shared
 
 OPERATIONS: Final = EnumMap(ShareOperation, pb.ShareOperation, "SHARE_OPERATION_")
@@ -16,7 +17,7 @@ def encode(shared: Shared) -> pb.ShareGalleryResponse:
     """Answer what came of a step as the contract has it."""
     answer = shared.answer
     return pb.ShareGalleryResponse(
-        gallery=galleries.encode(shared.gallery),
+        gallery=galleries.encode_shown(ShownGallery(shared.gallery, shared.locations)),
         exposure=_encode_exposure(shared),
         simulation_digest=answer.simulation_digest,
         consistency_token=answer.consistency_token,

@@ -57,17 +57,26 @@ class ShareChange:
     consumers: Consumers = Consumers()
 
 
+class SharingState(enum.Enum):
+    """How far a change of sharing has come."""
+
+    SUCCEEDED = "SUCCEEDED"
+    IN_PROGRESS = "IN_PROGRESS"
+    FAILED = "FAILED"
+
+
 @dataclass(frozen=True, slots=True)
 class PendingShare:
     """A change of sharing that is committed here and not yet known to be in the policy.
 
     `request_id` is that under which the sharing service is called, again and again, until it
     answers. `wanted` is the sharing after it; versions that are created meanwhile obey it.
-    `caller` is the principal on whose behalf it is made.
+    `change` is None where the policy is only to learn what else is said of the gallery. `caller`
+    is the principal on whose behalf it is made.
     """
 
     request_id: str
-    change: ShareChange
+    change: ShareChange | None
     wanted: "Sharing"
     start_time: datetime
     caller: str = ""
@@ -80,6 +89,7 @@ class Sharing:
 
     `sequence` counts the changes of one gallery, under the lock of its row: the policy takes
     none that is older than what it has. `public_name` is given when the mode becomes COMMUNITY.
+    `failure` tells why the last change was given up, when nobody was there to be told.
     """
 
     mode: SharingMode = SharingMode.PRIVATE
@@ -91,6 +101,7 @@ class Sharing:
     sequence: int = 0
     policy_revision: int = 0
     consistency_token: str = ""
+    failure: str = ""
 
     @property
     def shared(self) -> bool:
@@ -120,6 +131,13 @@ class Gallery(Resource):
     soft_delete: SoftDeletePolicy | None = None
     sharing: Sharing = Sharing()
     pending: PendingShare | None = None
+
+    @property
+    def sharing_state(self) -> SharingState:
+        """How far the last change of its sharing has come."""
+        if self.pending is not None:
+            return SharingState.IN_PROGRESS
+        return SharingState.FAILED if self.sharing.failure else SharingState.SUCCEEDED
 
     @property
     def effective_mode(self) -> SharingMode:

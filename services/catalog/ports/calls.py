@@ -26,11 +26,15 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionInfo:
-    """A subscription of the directory; `tenant` is the key of its tenant, `tenants/{t}`."""
+    """A subscription of the directory; `tenant` is the key of its tenant, `tenants/{t}`.
+
+    `regions` are the ids of the regions that it may use, None where it may use all.
+    """
 
     key: str
     tenant: str
     enabled: bool
+    regions: frozenset[str] | None = None
 
 
 class Subscriptions(Protocol):

@@ -34,6 +34,14 @@ class Contents:
     version_count: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class ShownGallery:
+    """A gallery with the regions in which something of it can be used, as a Get answers it."""
+
+    gallery: Gallery
+    locations: Sequence[str] = ()
+
+
 class Resources(Protocol[R]):
     """The rows of one kind of resource."""
 
@@ -71,6 +79,9 @@ class Galleries(Resources[Gallery], Protocol):
 
     def contents(self, gallery_key: str, limit: int) -> Contents:
         """Answer what can be used of a gallery somewhere, with at most `limit` definitions."""
+
+    def view_locations(self, gallery_key: str) -> Sequence[str]:
+        """Answer the regions in which something of a gallery can be used, in their order."""
 
     def pending_shares(self, before: datetime, limit: int) -> Sequence[Gallery]:
         """Answer galleries with a change of sharing that began before a time, oldest first."""
@@ -127,6 +138,9 @@ class Versions(Resources[Version], Protocol):
 
     def outside(self, gallery_key: str, location: str, limit: int) -> Sequence[str]:
         """Answer at most `limit` names of versions of a gallery that are in another region."""
+
+    def encrypted(self, gallery_key: str, limit: int) -> Sequence[str]:
+        """Answer at most `limit` names of versions of a gallery that have encryption sets."""
 
     def is_usable(self, uid: str, location: str) -> bool:
         """Whether a version can be used in a region."""

@@ -62,7 +62,7 @@ class GalleryServicer:
             self._d,
             call,
             request,
-            encode=mutations.serialized(convert.encode),
+            encode=mutations.serialized(convert.encode_shown),
             names=("parent",),
             use=lambda context, mutation: galleries.create(
                 command,
@@ -86,15 +86,21 @@ class GalleryServicer:
 
     def UpdateGallery(self, request: pb.UpdateGalleryRequest, call: Call) -> bytes:
         sent = request.gallery
-        command = update_of(call, sent, request.update_mask, convert.update_fields(sent))
+        values = convert.update_fields(sent)
+        command = update_of(call, sent, request.update_mask, values, regions=self._d.regions)
         return mutations.mutate(
             self._d,
             call,
             request,
-            encode=mutations.serialized(convert.encode),
+            encode=mutations.serialized(convert.encode_shown),
             names=("gallery.name",),
             use=lambda context, mutation: gallery_update.update(
-                command, context, mutation, subscriptions=self._d.subscriptions
+                command,
+                context,
+                mutation,
+                subscriptions=self._d.subscriptions,
+                transact=self._d.transact,
+                authority=self._d.sharing,
             ),
         )
 

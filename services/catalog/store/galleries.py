@@ -12,12 +12,14 @@ from services.catalog.domain.gallery import Gallery
 from services.catalog.domain.usage import Metric
 from services.catalog.ports.rows import Contents, ExposedDefinition
 from services.catalog.store.documents import load
+from services.catalog.store.gallery_reader import is_viewed
 from services.catalog.store.kinds import DEFINITIONS, GALLERIES
 from services.catalog.store.resources import CountedStore
 from services.catalog.store.tables import (
     galleries,
     image_definitions,
     public_names,
+    regions,
     version_regions,
 )
 from services.catalog.store.usage import UsageCounters
@@ -64,6 +66,9 @@ _BELOW: Final = (
 )
 
 
+_VIEWED_IN: Final = select(regions.c.id).where(is_viewed(bindparam("g"))).order_by(regions.c.id)
+
+
 class GalleryStore(CountedStore[Gallery]):
     """Galleries in one transaction."""
 
@@ -97,6 +102,11 @@ class GalleryStore(CountedStore[Gallery]):
             definitions,
             versions,
         )
+
+    def view_locations(self, gallery_key: str) -> Sequence[str]:
+        """Answer the regions in which something of a gallery can be used, in their order."""
+        found: Sequence[str] = self._tx.execute(_VIEWED_IN, {"g": gallery_key}).scalars().all()
+        return found
 
     def pending_shares(self, before: datetime, limit: int) -> Sequence[Gallery]:
         """Answer galleries with a change of sharing that began before a time, oldest first."""

@@ -14,6 +14,7 @@ from services.catalog.domain.version import VersionState
 from services.catalog.ports.reading import Resolved
 from services.catalog.store import tables
 from services.catalog.store.deployment import DeploymentReader
+from services.catalog.store.gallery_reader import GalleryReader
 from services.catalog.store.readers import ListSpec, TableReader
 from services.catalog.store.tables import (
     deleted_versions,
@@ -315,7 +316,7 @@ class StoreReaders:
         """Build the readers of a database."""
         return StoreReaders(
             TableReader(db, GROUPS),
-            TableReader(db, GALLERIES),
+            GalleryReader(db, GALLERIES),
             DefinitionReader(db),
             VersionReader(db),
             TableReader(db, MANAGED_IMAGES),

@@ -8,6 +8,7 @@ from sqlalchemy import (
     Connection,
     bindparam,
     delete,
+    exists,
     insert,
     literal,
     select,
@@ -28,7 +29,13 @@ from services.catalog.domain.version import Version, VersionState
 from services.catalog.store.documents import dump, load
 from services.catalog.store.kinds import VERSIONS
 from services.catalog.store.resources import CountedStore
-from services.catalog.store.tables import deleted_versions, image_versions, version_regions
+from services.catalog.store.tables import (
+    deleted_versions,
+    disk_encryption_sets,
+    image_versions,
+    uses,
+    version_regions,
+)
 from services.catalog.store.usage import UsageCounters
 from services.kernel.clock import Clock
 from services.kernel.db.listing import at_or_below
@@ -36,6 +43,7 @@ from services.kernel.errors import AlreadyExists
 from services.kernel.names import parent
 
 _v, _r = image_versions.c, version_regions.c
+_SETS: Final = disk_encryption_sets.c
 
 _REGIONS: Final = select(_r.document).where(_r.version_uid == bindparam("u"))
 _TAKE_REGIONS: Final = (
@@ -146,6 +154,17 @@ class VersionStore(CountedStore[Version]):
         statement = (
             select(_v.name)
             .where(at_or_below(_v.key, gallery_key), _v.location != location)
+            .order_by(_v.key)
+            .limit(limit)
+        )
+        return self._tx.execute(statement).scalars().all()
+
+    def encrypted(self, gallery_key: str, limit: int) -> Sequence[str]:
+        """Answer at most `limit` names of versions of a gallery that have encryption sets."""
+        sets = exists().where(uses.c.user_key == _v.key, uses.c.used_key == _SETS.key)
+        statement = (
+            select(_v.name)
+            .where(at_or_below(_v.key, gallery_key), sets)
             .order_by(_v.key)
             .limit(limit)
         )

@@ -1,9 +1,11 @@
 """Checks that several use cases make, and the errors they end in."""
 
+from collections.abc import Sequence
+
 from services.catalog.domain import names, reasons
 from services.catalog.domain.region import Region
 from services.catalog.domain.resource import Resource
-from services.catalog.domain.targets import note_unknown
+from services.catalog.domain.targets import Placement, note_unknown
 from services.catalog.domain.version import Version
 from services.catalog.ports.calls import Regions, SubscriptionInfo, Subscriptions
 from services.catalog.ports.transaction import Tx
@@ -115,6 +117,29 @@ def find_region(text: str, field: str, regions: Regions, violations: Violations)
     if found is None:
         note_unknown(violations, field, text, known=regions.known())
     return found
+
+
+def enabled_region(
+    info: SubscriptionInfo | None, region: Region | None, field: str, violations: Violations
+) -> None:
+    """Note a region that is not on the list of a subscription, where the operator made one."""
+    if info is None or region is None or info.regions is None or region.id in info.regions:
+        return
+    violations.precondition(
+        reasons.REGION_NOT_ENABLED,
+        field,
+        f"{info.key} may not use {region.id}; it may use {', '.join(sorted(info.regions))}",
+        reason=reasons.REGION_NOT_ENABLED,
+        metadata={"location": region.id},
+    )
+
+
+def enabled_regions(
+    info: SubscriptionInfo | None, placed: Sequence[Placement], violations: Violations
+) -> None:
+    """Note the target regions that are not on the list of a subscription."""
+    for one in placed:
+        enabled_region(info, one.region, one.path, violations)
 
 
 def canonical_location(tx: Tx, text: str) -> str:

@@ -69,6 +69,7 @@ def create(
     violations = context.violations
     info = checks.subscription(subscriptions, command.parent.text, violations)
     region = checks.find_region(command.location, f"{_PATH}.location", regions, violations)
+    checks.enabled_region(info, region, f"{_PATH}.location", violations)
     canonical = _check_fields(command, context)
     now = context.clock.now()
     name = f"{command.parent.text}/images/{command.id}"

@@ -13,6 +13,7 @@ from services.catalog.domain.gallery import (
     SoftDeletePolicy,
 )
 from services.catalog.ports.calls import Context, Regions, Subscriptions
+from services.catalog.ports.rows import ShownGallery
 from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks
 from services.kernel.errors import AlreadyExists, ResourceInfo
@@ -41,7 +42,7 @@ class CreateGallery:
 def create(
     command: CreateGallery,
     context: Context,
-    mutation: Mutation[Gallery],
+    mutation: Mutation[ShownGallery],
     *,
     subscriptions: Subscriptions,
     regions: Regions,
@@ -60,6 +61,7 @@ def create(
     violations = context.violations
     info = checks.subscription(subscriptions, command.parent.text, violations)
     region = checks.find_region(command.location, "gallery.location", regions, violations)
+    checks.enabled_region(info, region, "gallery.location", violations)
     check_texts(command.mode, command.texts, violations)
     now = context.clock.now()
     uid = new_uid()
@@ -81,7 +83,7 @@ def create(
         tags=command.tags,
     )
 
-    def work(tx: Tx) -> Gallery:
+    def work(tx: Tx) -> ShownGallery:
         found = violations.copy()
         group = tx.groups.get(command.parent.key, share=True)
         if info is None or group is None:
@@ -92,7 +94,7 @@ def create(
         if sharing.public_name:
             tx.galleries.reserve_public_name(sharing.public_name, uid)
         tx.galleries.insert(gallery)
-        return gallery
+        return ShownGallery(gallery)
 
     return mutation.commit(work)
 

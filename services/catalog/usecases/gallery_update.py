@@ -1,11 +1,12 @@
 """Changing a gallery, its sharing mode and its community texts included."""
 
+import logging
 from collections.abc import Mapping
 from dataclasses import replace
 from itertools import islice
 from typing import Any, Final
 
-from services.catalog.domain import features, names, reasons
+from services.catalog.domain import names, reasons
 from services.catalog.domain.definition import Definition
 from services.catalog.domain.gallery import (
     CommunityTexts,
@@ -15,15 +16,20 @@ from services.catalog.domain.gallery import (
     SoftDeletePolicy,
 )
 from services.catalog.ports.calls import Context, Subscriptions
-from services.catalog.ports.transaction import Mutation, Tx
-from services.catalog.usecases import checks
+from services.catalog.ports.policy import SharingAuthority
+from services.catalog.ports.rows import ShownGallery
+from services.catalog.ports.transaction import Mutation, Transact, Tx
+from services.catalog.usecases import checks, gallery_contents, sharing
 from services.catalog.usecases.galleries import SHARE_ACTION, check_texts, new_public_name
 from services.catalog.usecases.resource_groups import tags_after
 from services.catalog.usecases.updates import Update, check_etag, revised
-from services.kernel.errors import Aborted, NotFound
+from services.kernel.clock import Clock
+from services.kernel.errors import Aborted, NotFound, StoaError
 from services.kernel.field_mask import FieldTable, replaced
+from services.kernel.names import Name
 from services.kernel.violations import Violations
 
+_LOG = logging.getLogger(__name__)
 _SHARING: Final = "sharing_profile"
 _TEXTS: Final = f"{_SHARING}.community_gallery_info"
 _SOFT: Final = "soft_delete_policy"
@@ -71,11 +77,15 @@ _SOFT_FIELDS: Final = {
 def update(
     command: Update,
     context: Context,
-    mutation: Mutation[Gallery],
+    mutation: Mutation[ShownGallery],
     *,
     subscriptions: Subscriptions,
+    transact: Transact,
+    authority: SharingAuthority,
 ) -> bytes:
-    """Change a gallery.
+    """Change a gallery; what the policy is to know of it is told to authz at once.
+
+    Where authz does not answer, the workers process tells it later.
 
     Raises:
         InvalidArgument, FailedPrecondition: everything that is wrong with the request.
@@ -87,7 +97,7 @@ def update(
     if any(path.startswith((_SHARING, _SOFT)) for path in asked):
         context.access.require(SHARE_ACTION, command.name.text)
 
-    def work(tx: Tx) -> Gallery:
+    def work(tx: Tx) -> ShownGallery:
         violations = context.violations.copy()
         checks.subscription(subscriptions, command.name.text, violations)
         gallery = tx.galleries.get(command.name.key, lock=True)
@@ -106,12 +116,13 @@ def update(
             sharing=_sharing(gallery, changes, violations),
         )
         if changed.sharing.mode is not gallery.sharing.mode:
-            _check_contents(tx, changed, violations)
+            gallery_contents.check(tx, changed, violations)
         if _keeps_deleted(changed) and not _keeps_deleted(gallery):
             _check_one_region(tx, changed, violations)
         violations.raise_if_any()
         checks.not_going(tx, gallery)
-        if gallery.pending is not None and changed.sharing != gallery.sharing:
+        copies = changed.allow_copy is not gallery.allow_copy
+        if gallery.pending is not None and (copies or changed.sharing != gallery.sharing):
             raise Aborted(
                 f"a change of the sharing of {gallery.name} is not finished",
                 reason=reasons.SHARING_PENDING,
@@ -121,10 +132,26 @@ def update(
         if changed.sharing.public_name != gallery.sharing.public_name:
             tx.galleries.reserve_public_name(changed.sharing.public_name, gallery.uid)
         changed = revised(changed, context)
+        if copies and changed.sharing.shared:
+            changed = sharing.retold(changed, context)
         tx.galleries.update(changed)
-        return changed
+        return ShownGallery(changed, tx.galleries.view_locations(changed.key))
 
-    return mutation.commit(work)
+    reply = mutation.commit(work)
+    if "allow_copy" in asked:
+        _tell(command.name, transact, authority, context.clock)
+    return reply
+
+
+def _tell(name: Name, transact: Transact, authority: SharingAuthority, clock: Clock) -> None:
+    """Tell the policy what is said anew of a gallery, if anything is."""
+    gallery = transact(lambda tx: tx.galleries.get(name.key))
+    if gallery is None or gallery.pending is None or gallery.pending.change is not None:
+        return
+    try:
+        sharing.finish(gallery, transact, authority, clock)
+    except StoaError:
+        _LOG.info("authz is told of %s later", gallery.name, exc_info=True)
 
 
 def _soft_delete(gallery: Gallery, changes: Mapping[str, Any]) -> SoftDeletePolicy | None:
@@ -193,40 +220,5 @@ def _sharing(gallery: Gallery, changes: Mapping[str, Any], violations: Violation
     public_name = before.public_name
     if mode is SharingMode.COMMUNITY and not public_name:
         public_name = new_public_name(texts)
-    return replace(before, mode=mode, texts=texts, public_name=public_name)
-
-
-def _check_contents(tx: Tx, gallery: Gallery, violations: Violations) -> None:
-    """Note the definitions that the new mode forbids (gallery-semantics 3.7)."""
-    for name in tx.versions.outside(gallery.key, gallery.location, checks.MOST_CHILDREN):
-        _forbid(violations, reasons.SHARING_REGION_MISMATCH, name, gallery.sharing.mode)
-    for definition in tx.definitions.below(gallery.key):
-        features.check_sharing(
-            definition.features, gallery.sharing.mode, definition.name, violations
-        )
-        if gallery.sharing.mode is not SharingMode.COMMUNITY:
-            continue
-        if definition.location != gallery.location:
-            _forbid(
-                violations,
-                reasons.SHARING_REGION_MISMATCH,
-                definition.name,
-                gallery.sharing.mode,
-            )
-        if definition.purchase_plan is not None:
-            _forbid(
-                violations,
-                reasons.SHARING_FORBIDS_PLAN,
-                definition.name,
-                gallery.sharing.mode,
-            )
-
-
-def _forbid(violations: Violations, reason: str, resource: str, mode: SharingMode) -> None:
-    violations.precondition(
-        reason,
-        resource,
-        f"{resource} cannot be in a gallery of mode {mode.value}",
-        reason=reason,
-        metadata={"resource": resource},
-    )
+    failure = before.failure if mode is before.mode else ""
+    return replace(before, mode=mode, texts=texts, public_name=public_name, failure=failure)

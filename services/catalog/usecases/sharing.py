@@ -24,7 +24,7 @@ from services.catalog.ports.calls import Context, Subscriptions
 from services.catalog.ports.policy import ShareAnswer, SharingAuthority
 from services.catalog.ports.rows import Contents
 from services.catalog.ports.transaction import Mutation, Transact, Tx
-from services.catalog.usecases import checks
+from services.catalog.usecases import checks, gallery_contents
 from services.catalog.usecases.updates import check_etag
 from services.kernel.clock import Clock
 from services.kernel.errors import (
@@ -59,9 +59,13 @@ class ShareGallery:
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What came of a step: the gallery after it, what it shows and hides, the policy's answer."""
+    """What came of a step: the gallery after it, what it shows and hides, the policy's answer.
+
+    `locations` are the regions in which something of it can be used.
+    """
 
     gallery: Gallery
+    locations: Sequence[str]
     audience: sharing.Audience
     texts: CommunityTexts | None
     contents: Contents
@@ -111,6 +115,7 @@ def share(
         shows = seen.opened or bool(seen.gaining)
         return Shared(
             after if command.validate_only else tx.galleries.get(before.key) or after,
+            tx.galleries.view_locations(before.key),
             seen,
             sharing.texts_shown(before, seen),
             tx.galleries.contents(before.key, _LISTED) if shows else Contents(),
@@ -132,10 +137,30 @@ def finish(gallery: Gallery, transact: Transact, authority: SharingAuthority, cl
         return
     try:
         answer = authority.apply(gallery, pending)
-    except _REFUSED:
-        transact(lambda tx: _take_back(tx, gallery, pending))
+    except _REFUSED as refusal:
+        # Whoever wanted it is not there any more: the gallery tells.
+        failure = refusal.message
+        transact(lambda tx: _take_back(tx, gallery, pending, failure=failure))
         return
     transact(lambda tx: _end(tx, gallery, pending, answer, clock=clock))
+
+
+def retold(gallery: Gallery, context: Context) -> Gallery:
+    """Answer a gallery of which the policy is to learn what is said anew: `allow_copy`.
+
+    Its revision is that of the change: telling the policy is no change of a caller.
+    """
+    caller = context.caller
+    return replace(
+        gallery,
+        pending=PendingShare(
+            request_id=str(uuid4()),
+            change=None,
+            wanted=replace(gallery.sharing, sequence=gallery.sharing.sequence + 1),
+            start_time=context.clock.now(),
+            caller="" if caller.is_workload else caller.id,
+        ),
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +195,8 @@ class _Step:
             raise NotFound.of(names.GALLERY_TYPE, self.command.name.text)
         if gallery.pending is None:
             sharing.check(gallery, self.change, found)
+            if self.change.operation in sharing.OPENING:
+                gallery_contents.check(tx, gallery, found)
         found.raise_if_any()
         check_etag(self.command.etag, gallery)
         checks.not_going(tx, gallery)
@@ -221,6 +248,7 @@ def _agreed(gallery: Gallery, pending: PendingShare, answer: ShareAnswer) -> Gal
         community_enabled=answer.community_enabled,
         policy_revision=answer.revision,
         consistency_token=answer.consistency_token,
+        failure="",
     )
     return replace(gallery, sharing=agreed, pending=None)
 
@@ -229,16 +257,23 @@ def _end(
     tx: Tx, before: Gallery, pending: PendingShare, answer: ShareAnswer, *, clock: Clock
 ) -> None:
     gallery = _still_pending(tx, before, pending)
-    if gallery is not None:
-        agreed = _agreed(gallery, pending, answer)
-        tx.galleries.update(replace(agreed, revision=gallery.revision + 1, update_time=clock.now()))
+    if gallery is None:
+        return
+    agreed = _agreed(gallery, pending, answer)
+    if pending.change is not None:
+        agreed = replace(agreed, revision=gallery.revision + 1, update_time=clock.now())
+    tx.galleries.update(agreed)
 
 
-def _take_back(tx: Tx, before: Gallery, pending: PendingShare) -> None:
+def _take_back(tx: Tx, before: Gallery, pending: PendingShare, *, failure: str = "") -> None:
     gallery = _still_pending(tx, before, pending)
     if gallery is not None:
         # The number is spent: a later step must be told from a late repetition of this one.
-        left = replace(gallery.sharing, sequence=pending.wanted.sequence)
+        left = replace(
+            gallery.sharing,
+            sequence=pending.wanted.sequence,
+            failure=failure or gallery.sharing.failure,
+        )
         tx.galleries.update(replace(gallery, sharing=left, pending=None))
 
 

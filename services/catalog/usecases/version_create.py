@@ -134,6 +134,7 @@ def create(
     info = checks.subscription(subscriptions, command.parent.text, violations)
     draft = _draft(command, context, number, tenant=info.tenant if info else "")
     draft, placed = _place(draft, command, regions, violations)
+    checks.enabled_regions(info, placed, violations)
     if command.uefi is not None:
         uefi.check(command.uefi, _UEFI, violations)
     request = version_sources.well_named(

@@ -130,7 +130,7 @@ def change_targets(
         sets = version_encryption.demands(entries(command.change.regions, _TARGETS), violations)
     if sets:
         linked.authorize(demand, sets, context)
-    checks.subscription(subscriptions, command.name.text, violations)
+    info = checks.subscription(subscriptions, command.name.text, violations)
     known = regions.find([one for one in _spellings(command.change) if one])
     placed = _place(command.change, known, regions, violations)
     if isinstance(command.change, Add):
@@ -147,6 +147,7 @@ def change_targets(
         planned = _plan(version, command.change, placed, found)
         weigh(tx, version, planned.version, placed, violations=found)
         if isinstance(command.change, Add):
+            checks.enabled_regions(info, new_ones(version, placed), found)
             after = version_encryption.check_new(
                 tx, version, planned.version, placed, violations=found
             )
@@ -422,6 +423,12 @@ def _same(version: Version, existing: TargetRegion, sent: TargetRegion) -> bool:
         and set(existing.additional) == set(sent.additional)
         and same_encryption(existing, sent)
     )
+
+
+def new_ones(version: Version, placed: Sequence[Placement]) -> list[Placement]:
+    """Answer the regions of a request that a version does not have."""
+    present = {one.location for one in version.target_regions}
+    return [one for one in placed if one.target.location not in present]
 
 
 def same_encryption(one: TargetRegion, other: TargetRegion) -> bool:

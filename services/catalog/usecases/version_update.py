@@ -150,7 +150,7 @@ def update(
     if sets:
         linked.authorize(target, sets, context)
     allowed = {key(one.scope) for one in sets}
-    checks.subscription(subscriptions, name.text, context.violations)
+    info = checks.subscription(subscriptions, name.text, context.violations)
     spellings = [one.location for one in targets if one.location]
     known: Mapping[str, Region | None] = regions.find(spellings)
     placed = place(targets, known, _PATH, context.violations, known=regions.known())
@@ -169,6 +169,8 @@ def update(
         changes = FIELDS.changes(sent.mask, values, fields_of(version), violations)
         after = _changed(version, changes, placed, violations)
         if _REGIONS in changes:
+            new = version_targets.new_ones(version, placed)
+            checks.enabled_regions(info, new, violations)
             after = version_encryption.check_new(tx, version, after, placed, violations=violations)
             _check_decided(version, after, allowed)
         version_targets.weigh(tx, version, after, placed, violations=violations)

@@ -31,7 +31,12 @@ def replication(authz: Installation) -> Iterator[Replication]:
 def catalog(
     authz: Installation, replication: Replication, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Catalog]:
-    found = Catalog(authz, replication, tmp_path_factory.mktemp("catalog"))
+    found = Catalog(
+        authz,
+        replication,
+        tmp_path_factory.mktemp("catalog"),
+        subscription_regions={"narrow": "eastus eastus2"},
+    )
     yield found
     found.close()
 

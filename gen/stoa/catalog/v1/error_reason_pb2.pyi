@@ -64,9 +64,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     have, or for one LUN twice. Metadata: `lun`.
     """
     ERROR_REASON_ENCRYPTION_SET_INVALID: _ErrorReason.ValueType  # 12
-    """INVALID_ARGUMENT: a set of a type that cannot serve there, or a
-    confidential encryption that contradicts its set. Metadata:
-    `disk_encryption_set`.
+    """INVALID_ARGUMENT: what is no name of a set, a set of a type that cannot
+    serve there, or a confidential encryption that contradicts its set or the
+    security type of the definition. Metadata: `disk_encryption_set`.
     """
     ERROR_REASON_COMMUNITY_INFO_INCOMPLETE: _ErrorReason.ValueType  # 13
     """INVALID_ARGUMENT: publisher URI, contact, EULA or prefix is missing for
@@ -227,8 +227,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     of another installation. Metadata: `resource`.
     """
     ERROR_REASON_REGION_NOT_ENABLED: _ErrorReason.ValueType  # 85
-    """FAILED_PRECONDITION: the region exists and is not on the list of the
-    subscription. Metadata: `location`.
+    """FAILED_PRECONDITION: the region exists and is not on the list that the
+    operator made for the subscription (`subscription_regions`). Metadata:
+    `location`.
     """
     ERROR_REASON_ZONE_UNAVAILABLE: _ErrorReason.ValueType  # 86
     """FAILED_PRECONDITION: zone-redundant storage in a region without zones.
@@ -426,9 +427,9 @@ ERROR_REASON_ENCRYPTION_LUN_INVALID: ErrorReason.ValueType  # 11
 have, or for one LUN twice. Metadata: `lun`.
 """
 ERROR_REASON_ENCRYPTION_SET_INVALID: ErrorReason.ValueType  # 12
-"""INVALID_ARGUMENT: a set of a type that cannot serve there, or a
-confidential encryption that contradicts its set. Metadata:
-`disk_encryption_set`.
+"""INVALID_ARGUMENT: what is no name of a set, a set of a type that cannot
+serve there, or a confidential encryption that contradicts its set or the
+security type of the definition. Metadata: `disk_encryption_set`.
 """
 ERROR_REASON_COMMUNITY_INFO_INCOMPLETE: ErrorReason.ValueType  # 13
 """INVALID_ARGUMENT: publisher URI, contact, EULA or prefix is missing for
@@ -589,8 +590,9 @@ ERROR_REASON_NOT_IN_INSTALLATION: ErrorReason.ValueType  # 78
 of another installation. Metadata: `resource`.
 """
 ERROR_REASON_REGION_NOT_ENABLED: ErrorReason.ValueType  # 85
-"""FAILED_PRECONDITION: the region exists and is not on the list of the
-subscription. Metadata: `location`.
+"""FAILED_PRECONDITION: the region exists and is not on the list that the
+operator made for the subscription (`subscription_regions`). Metadata:
+`location`.
 """
 ERROR_REASON_ZONE_UNAVAILABLE: ErrorReason.ValueType  # 86
 """FAILED_PRECONDITION: zone-redundant storage in a region without zones.

@@ -212,13 +212,17 @@ class SharingStatus(_message.Message):
         SHARING_STATE_UNSPECIFIED: SharingStatus._SharingState.ValueType  # 0
         """Not known."""
         SHARING_STATE_SUCCEEDED: SharingStatus._SharingState.ValueType  # 1
-        """Every serving process obeys it."""
+        """The policy has it. Every serving process obeys it within seconds, or
+        decides nothing by itself; ShareGallery with REPLICAS says which do.
+        """
         SHARING_STATE_IN_PROGRESS: SharingStatus._SharingState.ValueType  # 2
-        """It is committed or about to be; some process may not obey it yet."""
+        """It is about to be: the authorization service has not answered yet, and is
+        asked again and again.
+        """
         SHARING_STATE_FAILED: SharingStatus._SharingState.ValueType  # 3
-        """It was given up."""
+        """It was given up after its call had ended. `details` say why."""
         SHARING_STATE_UNKNOWN: SharingStatus._SharingState.ValueType  # 4
-        """The processes that would tell do not answer."""
+        """Never sent: kept for clients that know it."""
 
     class SharingState(_SharingState, metaclass=_SharingStateEnumTypeWrapper):
         """How far a change of sharing has come."""
@@ -226,13 +230,17 @@ class SharingStatus(_message.Message):
     SHARING_STATE_UNSPECIFIED: SharingStatus.SharingState.ValueType  # 0
     """Not known."""
     SHARING_STATE_SUCCEEDED: SharingStatus.SharingState.ValueType  # 1
-    """Every serving process obeys it."""
+    """The policy has it. Every serving process obeys it within seconds, or
+    decides nothing by itself; ShareGallery with REPLICAS says which do.
+    """
     SHARING_STATE_IN_PROGRESS: SharingStatus.SharingState.ValueType  # 2
-    """It is committed or about to be; some process may not obey it yet."""
+    """It is about to be: the authorization service has not answered yet, and is
+    asked again and again.
+    """
     SHARING_STATE_FAILED: SharingStatus.SharingState.ValueType  # 3
-    """It was given up."""
+    """It was given up after its call had ended. `details` say why."""
     SHARING_STATE_UNKNOWN: SharingStatus.SharingState.ValueType  # 4
-    """The processes that would tell do not answer."""
+    """Never sent: kept for clients that know it."""
 
     AGGREGATED_STATE_FIELD_NUMBER: _builtins.int
     SUMMARY_FIELD_NUMBER: _builtins.int
