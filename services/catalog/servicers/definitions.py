@@ -80,7 +80,8 @@ class ImageDefinitionServicer:
 
     def UpdateImageDefinition(self, request: pb.UpdateImageDefinitionRequest, call: Call) -> bytes:
         sent = request.image_definition
-        command = update_of(call, sent, request.update_mask, convert.update_fields(sent))
+        values = convert.update_fields(sent)
+        command = update_of(call, sent, request.update_mask, values, regions=self._d.regions)
         return mutations.mutate(
             self._d,
             call,

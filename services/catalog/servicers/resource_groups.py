@@ -70,9 +70,8 @@ class ResourceGroupServicer:
 
     def UpdateResourceGroup(self, request: pb.UpdateResourceGroupRequest, call: Call) -> bytes:
         sent = request.resource_group
-        command = update_of(
-            call, sent, request.update_mask, {"location": sent.location, "tags": dict(sent.tags)}
-        )
+        values = {"location": sent.location, "tags": dict(sent.tags)}
+        command = update_of(call, sent, request.update_mask, values, regions=self._d.regions)
         return mutations.mutate(
             self._d,
             call,

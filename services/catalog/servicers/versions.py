@@ -70,9 +70,6 @@ class ImageVersionServicer:
     def __init__(self, dependencies: Dependencies) -> None:
         self._d: Final = dependencies
         self._deployments: Final = DeploymentChecks(dependencies)
-        self._limits: Final = version_create.SizeLimits(
-            dependencies.limits.full_disk_bytes, dependencies.limits.shallow_disk_bytes
-        )
         self._listing: Final = reading.Listing(
             names.VERSION_TYPE,
             "Microsoft.Compute/galleries/images/versions/read",
@@ -105,7 +102,7 @@ class ImageVersionServicer:
                     opened=ViewSources(self._d, call),
                     read=self._d.look,
                 ),
-                limits=self._limits,
+                limits=self._d.limits,
             ),
         )
 
@@ -129,7 +126,13 @@ class ImageVersionServicer:
     ) -> bytes:
         sent = request.image_version
         command = version_update.UpdateVersion(
-            update_of(call, sent, request.update_mask, convert.update_fields(sent)),
+            update_of(
+                call,
+                sent,
+                request.update_mask,
+                convert.update_fields(sent),
+                regions=self._d.regions,
+            ),
             convert.wait_mode(request.wait_for),
             request.validate_only,
         )
