@@ -159,6 +159,7 @@ def limits_of(config: Config) -> UsageLimits:
         replicas_per_version=config.max_replicas_per_version,
         full_disk_bytes=config.max_full_disk_gib * GIB,
         shallow_disk_bytes=config.max_shallow_disk_gib * GIB,
+        versions_per_source=config.max_versions_per_source,
     )
 
 

@@ -59,6 +59,12 @@ class Config(PolicyConfig):
     max_shallow_disk_gib: int = setting(
         32768, doc="The largest disk of a shallow version, in GiB.", check=between(1, 65536)
     )
+    max_versions_per_source: int = setting(
+        256,
+        doc="The most unfinished versions that are made of one machine, managed image, disk, "
+        "snapshot or version; another one is told to come later.",
+        check=between(1, 10_000),
+    )
     lease_seconds: float = setting(
         10.0,
         doc="How long a duty stays with a workers process that does not answer.",

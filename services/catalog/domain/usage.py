@@ -63,7 +63,8 @@ _COUNTED: Final = frozenset(
 class UsageLimits:
     """The limits of an installation (gallery-semantics 3.3).
 
-    Those of sharing are kept by authz, which is where galleries are shared.
+    Those of sharing are kept by authz, which is where galleries are shared. What is made of one
+    source at the same time is no metric, but slowed down.
     """
 
     galleries: int = 100
@@ -74,6 +75,7 @@ class UsageLimits:
     shallow_disk_bytes: int = 32_768 * GIB
     shared_subscriptions: int = 30
     shared_tenants: int = 5
+    versions_per_source: int = 256
 
     def of(self, metric: Metric) -> int | None:
         """Answer the limit of a metric, None where there is none."""

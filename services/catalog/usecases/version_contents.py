@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import assert_never
+from typing import Final, assert_never
 
 from services.catalog.domain import names, reasons, source_match
 from services.catalog.domain.audit import TERMS_ACCEPTED, AuditEntry
@@ -30,7 +30,7 @@ from services.kernel.errors import NotFound
 from services.kernel.names import key
 from services.kernel.violations import Violations
 
-_VIEWS = frozenset({WholeSourceKind.SHARED_VERSION, WholeSourceKind.COMMUNITY_VERSION})
+_VIEWS: Final = frozenset({WholeSourceKind.SHARED_VERSION, WholeSourceKind.COMMUNITY_VERSION})
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,21 +111,6 @@ def acceptance(version: Version, seen: Seen, context: Context) -> AuditEntry | N
             "image_version": version.name,
         },
     )
-
-
-def check_sizes(version: Version, limit: int, violations: Violations) -> None:
-    """Note the disks that are larger than the replication mode takes (gallery-semantics 3.3)."""
-    for one in version.disks:
-        if one.size_bytes > limit:
-            resource = version.source.name if version.source else one.named
-            refuse(
-                violations,
-                reasons.SOURCE_TOO_LARGE,
-                resource,
-                f"has {one.size_bytes} bytes as disk {one.disk}, at most {limit} are taken",
-                size_bytes=str(one.size_bytes),
-                maximum_bytes=str(limit),
-            )
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,6 +32,7 @@ from services.catalog.domain.targets import (
     place,
 )
 from services.catalog.domain.uefi import UefiSettings
+from services.catalog.domain.usage import UsageLimits
 from services.catalog.domain.version import (
     Number,
     ReplicationMode,
@@ -50,6 +51,7 @@ from services.catalog.usecases import (
     source_holds,
     version_contents,
     version_encryption,
+    version_limits,
     version_sources,
 )
 from services.catalog.usecases.definitions import check_gallery
@@ -93,18 +95,6 @@ Look = Callable[[SourceRequest], Seen]
 """Looks at the sources of a request before the transaction: `version_contents.look`."""
 
 
-@dataclass(frozen=True, slots=True)
-class SizeLimits:
-    """The largest disks, in bytes, of fully replicated and of shallow versions."""
-
-    full: int
-    shallow: int
-
-    def of(self, mode: ReplicationMode) -> int:
-        """Answer the limit of a mode."""
-        return self.full if mode is ReplicationMode.FULL else self.shallow
-
-
 def create(
     command: CreateVersion,
     context: Context,
@@ -113,7 +103,7 @@ def create(
     subscriptions: Subscriptions,
     regions: Regions,
     look: Look,
-    limits: SizeLimits,
+    limits: UsageLimits,
 ) -> bytes:
     """Create a version: it exists, in state CREATING, when this answers.
 
@@ -123,6 +113,7 @@ def create(
         NotFound: PARENT_NOT_FOUND or SOURCE_NOT_FOUND.
         AlreadyExists: RESOURCE_EXISTS, LOCATION_CONFLICT or VERSION_NUMBER_TAKEN.
         Aborted: the definition is being deleted.
+        ResourceExhausted: QUOTA_EXCEEDED or SOURCE_THROTTLED.
         Unavailable: the replication service is needed and does not answer.
     """
     violations = context.violations
@@ -154,7 +145,7 @@ def create(
             tx, version, request, seen, definition=definition, violations=found
         )
         version = filled.version
-        version_contents.check_sizes(version, limits.of(version.mode), found)
+        version_limits.check_sizes(version, limits, found)
         check_gallery(gallery, version.name, version.location, found, modes=_SHARED)
         features.check_sharing(definition.features, gallery.effective_mode, version.name, found)
         version_encryption.check_gallery(gallery, version, found)
@@ -165,6 +156,7 @@ def create(
         found.raise_if_any()
         checks.not_going(tx, definition)
         _refuse_taken(tx, version)
+        version_limits.check_load(tx, version, limits.versions_per_source)
         if version.mode is ReplicationMode.SHALLOW:
             raise Unimplemented("replication does not serve shallow versions yet")
         accepted = version_contents.acceptance(version, seen, context)
