@@ -16,7 +16,16 @@ COMMANDS: Final[dict[str, Entry]] = {
     ),
     "group": Entry("cli.verbs.group", "Resource groups.", _PUBLISH),
     "blob": Entry("cli.verbs.blob", "Upload the bytes of disks.", _PUBLISH),
-    "managed-image": Entry("cli.verbs.managed_image", "Make images of blobs.", _PUBLISH),
+    "disk": Entry("cli.verbs.disk", "Managed disks of blobs.", _PUBLISH),
+    "snapshot": Entry("cli.verbs.snapshot", "Snapshots of disks.", _PUBLISH),
+    "vm": Entry("cli.verbs.virtual_machine", "Machines that images are made from.", _PUBLISH),
+    "storage-account": Entry("cli.verbs.storage_account", "Places with VHDs.", _PUBLISH),
+    "disk-encryption-set": Entry(
+        "cli.verbs.disk_encryption_set", "Keys that disks are encrypted with.", _PUBLISH
+    ),
+    "managed-image": Entry(
+        "cli.verbs.managed_image", "Make images of blobs, VHDs, disks and machines.", _PUBLISH
+    ),
     "gallery": Entry("cli.verbs.gallery", "Galleries.", _PUBLISH),
     "image-definition": Entry("cli.verbs.image_definition", "Image definitions.", _PUBLISH),
     "image-version": Entry(
@@ -27,5 +36,6 @@ COMMANDS: Final[dict[str, Entry]] = {
     "role": Entry("cli.verbs.role", "Roles and who has them where.", _SHARE),
     "ad": Entry("cli.verbs.ad", "Users, groups and service principals.", _ADMINISTER),
     "subscription": Entry("cli.verbs.subscription", "Subscriptions.", _ADMINISTER),
+    "usage": Entry("cli.verbs.usage", "What is used, and how much may be.", _ADMINISTER),
     "region": Entry("cli.verbs.region", "Regions and their stores.", _ADMINISTER),
 }

@@ -14,12 +14,14 @@ from cli.lazy import ListCommand
 from cli.output import Column
 from cli.verbs import names, views
 from cli.verbs.ending import deleted
+from cli.verbs.gallery_update import update
 from cli.verbs.options import (
     Filter,
     GalleryName,
     Location,
     MaxItems,
     NoWait,
+    OrderBy,
     ResourceGroup,
     Subscription,
     Tags,
@@ -109,16 +111,19 @@ def list_(
     resource_group: Annotated[
         str, typer.Option("--resource-group", "-g", help="Of this group alone.")
     ] = "-",
+    order_by: OrderBy = "",
     filter: Filter = "",
     max_items: MaxItems = None,
     subscription: Subscription = None,
 ) -> None:
-    """List the galleries of a subscription or of one of its resource groups."""
-    request = requests.ListGalleriesRequest(
-        parent=names.group(subscription, resource_group), filter=filter
-    )
+    """List the galleries of a group or subscription; of none: all that we may see."""
+    parent = names.everywhere(subscription, resource_group)
+    request = requests.ListGalleriesRequest(parent=parent, filter=filter, order_by=order_by)
     found = pages(_stub().ListGalleries, request, "galleries", limit=max_items)
-    current().output.list(found, COLUMNS)
+    current().output.list(found, (names.column(parent), *COLUMNS[1:]))
+
+
+app.command(cls=ListCommand)(update)
 
 
 @app.command()

@@ -16,20 +16,38 @@ from cli.connection import pages
 from cli.invocation import current
 from cli.lazy import ListCommand
 from cli.output import Column
-from cli.verbs import names
+from cli.verbs import names, values
 from cli.verbs.ending import deleted
+from cli.verbs.image_definition_update import (
+    MaximumCpu,
+    MaximumMemory,
+    MinimumCpu,
+    MinimumMemory,
+    feature,
+    fill_recommended,
+    update,
+)
 from cli.verbs.options import (
     Definition,
+    EndOfLife,
     Filter,
     GalleryName,
     Location,
     MaxItems,
     NoWait,
+    OrderBy,
     ResourceGroup,
     Subscription,
     Tags,
     Yes,
     pairs,
+)
+from cli.verbs.system_options import (
+    PlanName,
+    PlanProduct,
+    PlanPublisher,
+    disk_type,
+    purchase_plan,
 )
 from cli.verbs.words import last, state_column, value, word
 
@@ -64,11 +82,24 @@ def create(
     os_state: Annotated[str, typer.Option(help="Generalized or Specialized.")] = "Generalized",
     hyper_v_generation: Annotated[str, typer.Option(help="V1 or V2.")] = "V2",
     architecture: Annotated[str, typer.Option(help="x64 or Arm64.")] = "x64",
-    features: Annotated[list[str] | None, typer.Option(help="NAME=VALUE ...")] = None,
+    features: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE[@VERSION] ...; from that version on.")
+    ] = None,
     description: Annotated[str, typer.Option(help="For people.")] = "",
     eula: Annotated[str, typer.Option(help="The licence: its text or URI.")] = "",
     privacy_statement_uri: Annotated[str, typer.Option(help="URI.")] = "",
     release_note_uri: Annotated[str, typer.Option(help="URI.")] = "",
+    end_of_life_date: EndOfLife = "",
+    disallowed_disk_types: Annotated[
+        list[str] | None, typer.Option(help="Kinds that no machine may have: Standard_LRS ...")
+    ] = None,
+    plan_name: PlanName = "",
+    plan_product: PlanProduct = "",
+    plan_publisher: PlanPublisher = "",
+    minimum_cpu_core: MinimumCpu = None,
+    maximum_cpu_core: MaximumCpu = None,
+    minimum_memory: MinimumMemory = None,
+    maximum_memory: MaximumMemory = None,
     tags: Tags = None,
     subscription: Subscription = None,
 ) -> None:
@@ -95,13 +126,22 @@ def create(
             eula=eula,
             privacy_statement_uri=privacy_statement_uri,
             release_note_uri=release_note_uri,
-            features=[
-                pb.ImageFeature(name=name, value=one)
-                for name, one in pairs("--features", features).items()
-            ],
+            disallowed=pb.Disallowed(
+                disk_types=[
+                    disk_type(one, option="--disallowed-disk-types")
+                    for one in disallowed_disk_types or ()
+                ]
+            ),
+            features=[feature(name, one) for name, one in pairs("--features", features).items()],
             tags=pairs("--tags", tags),
         ),
     )
+    wanted = request.image_definition
+    if end_of_life_date:
+        wanted.end_of_life_time.CopyFrom(values.time("--end-of-life-date", end_of_life_date))
+    if plan_name or plan_product or plan_publisher:
+        wanted.purchase_plan.CopyFrom(purchase_plan((plan_name, plan_product, plan_publisher)))
+    fill_recommended(wanted, (minimum_cpu_core, maximum_cpu_core), (minimum_memory, maximum_memory))
     current().output.show(_stub().CreateImageDefinition(request), _COLUMNS)
 
 
@@ -124,16 +164,19 @@ def list_(
     *,
     resource_group: ResourceGroup,
     gallery_name: GalleryName,
+    order_by: OrderBy = "",
     filter: Filter = "",
     max_items: MaxItems = None,
     subscription: Subscription = None,
 ) -> None:
     """List the image definitions of a gallery; `-` for the gallery or group means all."""
-    request = requests.ListImageDefinitionsRequest(
-        parent=names.gallery(subscription, resource_group, gallery_name), filter=filter
-    )
+    parent = names.gallery(subscription, resource_group, gallery_name)
+    request = requests.ListImageDefinitionsRequest(parent=parent, filter=filter, order_by=order_by)
     found = pages(_stub().ListImageDefinitions, request, "image_definitions", limit=max_items)
-    current().output.list(found, _COLUMNS)
+    current().output.list(found, (names.column(parent), *_COLUMNS[1:]))
+
+
+app.command(cls=ListCommand)(update)
 
 
 @app.command()

@@ -10,11 +10,20 @@ from stoa.catalog.v1.image_version_service_pb2_grpc import ImageVersionServiceSt
 from cli.connection import pages
 from cli.invocation import current
 from cli.lazy import ListCommand
-from cli.output import Column, Record
 from cli.verbs import names
 from cli.verbs.ending import deleted
+from cli.verbs.image_version_change import (
+    add_region,
+    promote,
+    remove_region,
+    set_replica_count,
+    undelete,
+    update,
+)
+from cli.verbs.image_version_check import check_deployment
 from cli.verbs.image_version_consume import list_community, list_shared, pull, resolve
 from cli.verbs.image_version_create import create
+from cli.verbs.image_version_ending import COLUMNS
 from cli.verbs.image_version_watch import watch
 from cli.verbs.options import (
     Definition,
@@ -22,34 +31,15 @@ from cli.verbs.options import (
     GalleryName,
     MaxItems,
     NoWait,
+    OrderBy,
+    ReplicationStatus,
     ResourceGroup,
     Subscription,
     Version,
     Yes,
 )
-from cli.verbs.words import last, spoken, state_column, word
 
 app = typer.Typer(no_args_is_help=True)
-
-
-def _regions_cell(record: Record) -> str:
-    prefix = "REGIONAL_REPLICATION_STATE_"
-    return ", ".join(
-        f"{one.get('location', '')} {spoken(str(one.get('state', '')).removeprefix(prefix))}"
-        for one in record.get("replicationStatus", {}).get("summary", ())
-    )
-
-
-COLUMNS = (
-    Column("Name", last("name")),
-    state_column(),
-    Column("Published", "publishTime"),
-    Column(
-        "Replication", word("replicationStatus.aggregatedState", "AGGREGATED_REPLICATION_STATE_")
-    ),
-    Column("Regions", _regions_cell),
-    Column("Excluded from latest", "excludeFromLatest"),
-)
 
 
 def _stub() -> ImageVersionServiceStub:
@@ -66,11 +56,12 @@ def show(
     gallery_name: GalleryName,
     definition: Definition,
     version: Version,
+    replication_status: ReplicationStatus = True,
     subscription: Subscription = None,
 ) -> None:
     """Show a version with the state of its regions."""
     name = names.version(subscription, resource_group, gallery_name, definition, number=version)
-    view = pb.IMAGE_VERSION_VIEW_FULL
+    view = pb.IMAGE_VERSION_VIEW_FULL if replication_status else pb.IMAGE_VERSION_VIEW_BASIC
     found = _stub().GetImageVersion(requests.GetImageVersionRequest(name=name, view=view))
     current().output.show(found)
 
@@ -84,19 +75,24 @@ def list_(
     show_deleted: Annotated[
         bool, typer.Option("--show-deleted", help="Soft-deleted ones as well.")
     ] = False,
+    replication_status: ReplicationStatus = True,
+    order_by: OrderBy = "",
     filter: Filter = "",
     max_items: MaxItems = None,
     subscription: Subscription = None,
 ) -> None:
     """List the versions of a definition; `-` for it, the gallery or the group means all."""
+    parent = names.definition(subscription, resource_group, gallery_name, definition)
+    view = pb.IMAGE_VERSION_VIEW_REPLICATION_STATUS
     request = requests.ListImageVersionsRequest(
-        parent=names.definition(subscription, resource_group, gallery_name, definition),
+        parent=parent,
         filter=filter,
+        order_by=order_by,
         show_deleted=show_deleted,
-        view=pb.IMAGE_VERSION_VIEW_REPLICATION_STATUS,
+        view=view if replication_status else pb.IMAGE_VERSION_VIEW_BASIC,
     )
     found = pages(_stub().ListImageVersions, request, "image_versions", limit=max_items)
-    current().output.list(found, COLUMNS)
+    current().output.list(found, (names.column(parent), *COLUMNS[1:]))
 
 
 @app.command()
@@ -118,5 +114,18 @@ def delete(
     deleted(_stub().DeleteImageVersion(request), name, no_wait=no_wait)
 
 
-for command in (watch, resolve, pull, list_shared, list_community):
+for command in (
+    update,
+    add_region,
+    remove_region,
+    set_replica_count,
+    undelete,
+    promote,
+    watch,
+    resolve,
+    check_deployment,
+    pull,
+    list_shared,
+    list_community,
+):
     app.command(cls=ListCommand)(command)

@@ -5,9 +5,11 @@ Wherever an id is taken, the full name of the resource is taken as well.
 
 from cli.errors import UsageProblem
 from cli.invocation import current
+from cli.output import Column, Record
 from cli.verbs.options import exactly_one
 
 _FULL = ("subscriptions/", "tenants/", "regions/")
+_ALL = "-"
 
 
 def subscription(given: str | None) -> str:
@@ -100,6 +102,37 @@ def image(
             todo="Say -g and -r, or --gallery-unique-name, or --public-gallery-name",
         )
     return definition(given, resource_group, gallery_name, definition_id)
+
+
+def column(parent: str) -> Column:
+    """The column of the name in a list below `parent`, which may hold `-`.
+
+    Rows are told apart by it: where they have several parents, it has what follows the part of
+    the name that is common to all.
+    """
+    segments = parent.split("/")
+    if _ALL not in segments:
+        return Column("Name", _last)
+    fixed = segments.index(_ALL) - 1
+
+    def read(record: Record) -> str:
+        return "/".join(str(record.get("name", "")).split("/")[fixed:])
+
+    return Column("Name", read)
+
+
+def everywhere(subscription_given: str | None, resource_group: str) -> str:
+    """The parent of a list of all that the caller may see, where nothing narrows it.
+
+    Only here does a subscription that is not said mean all of them.
+    """
+    if resource_group == _ALL and subscription_given is None:
+        return "subscriptions/-/resourceGroups/-"
+    return group(subscription_given, resource_group)
+
+
+def _last(record: Record) -> str:
+    return str(record.get("name", "")).rpartition("/")[2]
 
 
 def _is_full(name: str) -> bool:

@@ -30,6 +30,15 @@ NoWait = Annotated[
 ]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 Filter = Annotated[str, typer.Option("--filter", help="Comparisons joined by AND (AIP-160).")]
+OrderBy = Annotated[
+    str, typer.Option("--order-by", help="Fields, each with ` desc` if need be: publish_time desc.")
+]
+ReplicationStatus = Annotated[
+    bool,
+    typer.Option(
+        "--replication-status/--no-replication-status", help="With the state of each region."
+    ),
+]
 MaxItems = Annotated[
     int | None, typer.Option("--max-items", min=1, help="The most to list. [default: all]")
 ]
@@ -41,6 +50,44 @@ PublicName = Annotated[
 ]
 AcceptTerms = Annotated[
     bool, typer.Option("--accept-terms", help="Accept the terms of a community gallery.")
+]
+Etag = Annotated[str, typer.Option("--etag", help="Only if it is still this: from `show -o json`.")]
+ValidateOnly = Annotated[
+    bool, typer.Option("--validate-only", help="Check everything, and change nothing.")
+]
+EndOfLife = Annotated[str, typer.Option("--end-of-life-date", help="A date or time: 2031-12-31.")]
+WaitFor = Annotated[str, typer.Option("--wait-for", help="accepted, home_region or all_regions.")]
+TargetRegions = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target-regions",
+        help="REGION[=COUNT[=TYPE]] ...: 'eastus=2' 'westus' 'East US 2=1=Standard_ZRS'.",
+    ),
+]
+ReplicaCount = Annotated[
+    int | None,
+    typer.Option("--replica-count", help="Replicas in each region that names no count."),
+]
+DeletionGuard = Annotated[
+    bool | None,
+    typer.Option(
+        "--allow-replicated-location-deletion/--no-allow-replicated-location-deletion",
+        help="Whether regions may be removed; not said: only by `remove-region`.",
+    ),
+]
+BlockDeletion = Annotated[
+    bool | None,
+    typer.Option(
+        "--block-deletion-before-end-of-life/--no-block-deletion-before-end-of-life",
+        help="Whether it stays until its end of life.",
+    ),
+]
+RegionEncryption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--target-region-encryption",
+        help="For each target region: OSSET[,LUN,SET]..., the sets that its disks have.",
+    ),
 ]
 
 _V = TypeVar("_V")
@@ -59,6 +106,17 @@ def pairs(option: str, given: list[str] | None) -> dict[str, str]:
             raise UsageProblem(f"{text} is no value of {option}.", todo=f"Say {option} KEY=VALUE")
         found[key] = value
     return found
+
+
+def something(paths: list[str]) -> list[str]:
+    """The paths of what an update changes.
+
+    Raises:
+        UsageProblem: nothing is to be changed.
+    """
+    if not paths:
+        raise UsageProblem("Nothing is to be changed.", todo="Say what, as --help lists it.")
+    return paths
 
 
 def exactly_one(**given: _V | None) -> str:
