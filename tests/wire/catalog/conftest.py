@@ -36,6 +36,8 @@ def catalog(
         replication,
         tmp_path_factory.mktemp("catalog"),
         subscription_regions={"narrow": "eastus eastus2"},
+        # All tests of the session are in one subscription.
+        max_galleries=10_000,
     )
     yield found
     found.close()

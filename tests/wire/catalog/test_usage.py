@@ -231,7 +231,8 @@ def test_all_metrics_are_listed_with_their_limits_in_the_order_of_the_contract(
     ]
     limits = [one.limit if one.HasField("limit") else None for one in found]
     none = [None] * 3
-    assert limits == [100, 1_000, 10_000, *none, 100, 2_048 * GIB, 32_768 * GIB, 30, 5]
+    galleries = world.catalog.config.max_galleries
+    assert limits == [galleries, 1_000, 10_000, *none, 100, 2_048 * GIB, 32_768 * GIB, 30, 5]
     values = [one.current_value if one.HasField("current_value") else None for one in found]
     assert values == [0] * 6 + [None] * 5
     unit = pb.Usage.Unit
@@ -285,7 +286,7 @@ def test_a_list_of_all_regions_holds_those_where_something_is_used_in_their_orde
         ("current_value > 0", ["galleries"] * 2),
         ("unit = BYTES AND current_value = 0", ["storedBytes", "crossedBytes"] * 2),
         ("limit < 31 AND location != eastus", ["sharedSubscriptions", "sharedTenants"]),
-        ('location = "East US 2" AND limit = 100', ["galleries", "replicasPerVersion"]),
+        ('location = "East US 2" AND limit = 100', ["replicasPerVersion"]),
         ("location:us2 AND metric != GALLERIES AND current_value >= 1", []),
     ],
 )
