@@ -1,6 +1,7 @@
 """The features of a definition: which there are, and what they may hold (gallery-semantics 1.2)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import zip_longest
 from types import MappingProxyType
 from typing import Final
 
@@ -15,7 +16,9 @@ from services.kernel.violations import Violations
 SECURITY_TYPE: Final = "SecurityType"
 ACCELERATED_NETWORKING: Final = "IsAcceleratedNetworkSupported"
 DISK_CONTROLLERS: Final = "DiskControllerTypes"
-_BOOLEAN: Final = ("True", "False")
+# The first value of each feature is what an image has that does not give it.
+_BOOLEAN: Final = ("False", "True")
+_FIRST: Final[Number] = (0, 0, 0)
 KNOWN: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
     {
         SECURITY_TYPE: (
@@ -67,6 +70,9 @@ def canonical(
             continue
         if name == SECURITY_TYPE and value != "Standard" and generation is HyperVGeneration.V1:
             _wrong(violations, f"{path}.value", f"{value} needs generation V2", feature)
+        if feature.starts_at_version and not violations.has_field(f"{path}.starts_at_version"):
+            with violations.collect():
+                parse_version(feature.starts_at_version, field=f"{path}.starts_at_version")
         found[name] = Feature(name, value, feature.starts_at_version)
     return tuple(found.values())
 
@@ -78,6 +84,25 @@ def in_force(features: Sequence[Feature], number: Number) -> tuple[Feature, ...]
         for one in features
         if not one.starts_at_version or parse_version(one.starts_at_version) <= number
     )
+
+
+def redefined(
+    before: Sequence[Feature], after: Sequence[Feature]
+) -> Iterator[tuple[str, Number, Number | None]]:
+    """Answer for which numbers a change of features means another value than before.
+
+    Each is the name of a feature, the first number, and the one where it ends, None for never.
+    A feature that is not in force has the value of one that was never given.
+    """
+    for name, values in KNOWN.items():
+        both = (*before, *after)
+        starts = {_start(one) for one in both if one.name == name} | {_FIRST}
+        numbers = sorted(starts)
+        for low, high in zip_longest(numbers, numbers[1:]):
+            was = value_of(in_force(before, low), name) or values[0]
+            is_now = value_of(in_force(after, low), name) or values[0]
+            if was != is_now:
+                yield name, low, high
 
 
 def value_of(features: Sequence[Feature], name: str) -> str:
@@ -103,6 +128,10 @@ def check_sharing(
             reason=reasons.SHARING_FORBIDS_FEATURE,
             metadata={"resource": resource, "feature": SECURITY_TYPE},
         )
+
+
+def _start(feature: Feature) -> Number:
+    return parse_version(feature.starts_at_version) if feature.starts_at_version else _FIRST
 
 
 def _value(name: str, text: str) -> str | None:

@@ -3,6 +3,8 @@
 import enum
 from dataclasses import dataclass
 
+from services.kernel.names import fold
+
 
 class OsType(enum.Enum):
     """The kind of operating system that a disk holds."""
@@ -94,3 +96,8 @@ class PurchasePlan:
     name: str
     publisher: str
     product: str
+
+    @property
+    def key(self) -> tuple[str, str, str]:
+        """What plans are compared by."""
+        return fold(self.name), fold(self.publisher), fold(self.product)

@@ -11,7 +11,7 @@ from services.catalog.domain.region import Region
 from services.catalog.domain.region_status import RegionStatus
 from services.catalog.domain.resource import Resource
 from services.catalog.domain.uefi import UefiSettings
-from services.catalog.domain.version import Version
+from services.catalog.domain.version import Number, Version
 
 R = TypeVar("R", bound=Resource)
 
@@ -138,6 +138,9 @@ class Versions(Resources[Version], Protocol):
 
     def outside(self, gallery_key: str, location: str, limit: int) -> Sequence[str]:
         """Answer at most `limit` names of versions of a gallery that are in another region."""
+
+    def numbered(self, definition_key: str, low: Number, high: Number | None) -> str | None:
+        """Answer the name of the first version from one number on, below another or any."""
 
     def encrypted(self, gallery_key: str, limit: int) -> Sequence[str]:
         """Answer at most `limit` names of versions of a gallery that have encryption sets."""

@@ -20,12 +20,12 @@ from sqlalchemy.exc import IntegrityError
 
 from services.catalog.convert.uefi import fragment as uefi_fragment
 from services.catalog.convert.versions import status_fragment
-from services.catalog.domain.names import subscription_of
+from services.catalog.domain.names import ordered_key, subscription_of
 from services.catalog.domain.progress import aggregated, in_order, selectable, usable
 from services.catalog.domain.region_status import RegionStatus
 from services.catalog.domain.uefi import UefiSettings
 from services.catalog.domain.usage import Metric
-from services.catalog.domain.version import Version, VersionState
+from services.catalog.domain.version import Number, Version, VersionState
 from services.catalog.store.documents import dump, load
 from services.catalog.store.kinds import VERSIONS
 from services.catalog.store.resources import CountedStore
@@ -53,6 +53,12 @@ _TAKE_REGIONS: Final = (
 )
 _DELETED: Final = select(deleted_versions.c.delete_time).where(
     deleted_versions.c.key == bindparam("k")
+)
+_NUMBERED: Final = (
+    select(_v.name)
+    .where(_v.ordered_key >= bindparam("low"), _v.ordered_key < bindparam("high"))
+    .order_by(_v.ordered_key)
+    .limit(1)
 )
 _IS_USABLE: Final = select(_r.location).where(
     _r.version_uid == bindparam("u"), _r.location == bindparam("l"), _r.usable
@@ -159,6 +165,13 @@ class VersionStore(CountedStore[Version]):
         )
         return self._tx.execute(statement).scalars().all()
 
+    def numbered(self, definition_key: str, low: Number, high: Number | None) -> str | None:
+        """Answer the name of the first version from one number on, below another or any."""
+        end = f"{definition_key}/versions0" if high is None else _ordered(definition_key, high)
+        parameters = {"low": _ordered(definition_key, low), "high": end}
+        found: str | None = self._tx.execute(_NUMBERED, parameters).scalar_one_or_none()
+        return found
+
     def encrypted(self, gallery_key: str, limit: int) -> Sequence[str]:
         """Answer at most `limit` names of versions of a gallery that have encryption sets."""
         sets = exists().where(uses.c.user_key == _v.key, uses.c.used_key == _SETS.key)
@@ -188,6 +201,11 @@ class VersionStore(CountedStore[Version]):
         subscription = subscription_of(version.key)
         self._counters.add(subscription, location, Metric.REPLICAS.value, replicas)
         self._counters.add(subscription, location, Metric.STORED_BYTES.value, stored)
+
+
+def _ordered(definition_key: str, number: Number) -> str:
+    major, minor, patch = number
+    return ordered_key(f"{definition_key}/versions/{major}.{minor}.{patch}")
 
 
 def _status(version: Version, regions: Sequence[RegionStatus]) -> dict[str, Any]:

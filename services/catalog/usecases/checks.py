@@ -142,11 +142,5 @@ def enabled_regions(
         enabled_region(info, one.region, one.path, violations)
 
 
-def canonical_location(tx: Tx, text: str) -> str:
-    """Answer the id of the region that a location means, as it is where it is unknown."""
-    found = tx.regions.of([text]) if text else {}
-    return found[text].id if text in found else text
-
-
 MOST_CHILDREN = _NAMED + 1
 """How many children are read to name them: one more than are named."""

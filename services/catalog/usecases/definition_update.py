@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from services.catalog.domain import features, names, reasons
 from services.catalog.domain.definition import Definition, Recommended
+from services.catalog.domain.hardware import PurchasePlan
 from services.catalog.ports.calls import Context, Subscriptions
 from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks
@@ -13,6 +14,7 @@ from services.catalog.usecases.resource_groups import tags_after
 from services.catalog.usecases.updates import Update, check_etag, revised
 from services.kernel.errors import NotFound
 from services.kernel.field_mask import FieldTable, replaced
+from services.kernel.names import fold
 from services.kernel.violations import Violations
 
 _PATH: Final = "image_definition"
@@ -70,11 +72,12 @@ def update(
         violations = context.violations.copy()
         checks.subscription(subscriptions, command.name.text, violations)
         definition = tx.definitions.get(command.name.key, lock=True)
-        gallery = tx.galleries.get(command.name.parent().key)
+        gallery = tx.galleries.get(command.name.parent().key, share=True)
         if definition is None or gallery is None:
             violations.raise_if_any()
             raise NotFound.of(names.DEFINITION_TYPE, command.name.text)
-        changes = FIELDS.changes(command.mask, command.sent, fields_of(definition), violations)
+        sent = _as_stored(command.sent, definition)
+        changes = FIELDS.changes(command.mask, sent, fields_of(definition), violations)
         changed = _changed(definition, changes, violations)
         if changed.end_of_life_time != definition.end_of_life_time:
             _check_end(changed, context, violations)
@@ -84,6 +87,8 @@ def update(
             features.check_sharing(
                 changed.features, gallery.effective_mode, definition.name, violations
             )
+            if not violations:
+                _check_versions(tx, definition, changed, violations)
         violations.raise_if_any()
         checks.not_going(tx, definition)
         check_etag(command.etag, definition)
@@ -114,6 +119,36 @@ def fields_of(definition: Definition) -> Mapping[str, Any]:
         "features": definition.features,
         "tags": definition.tags,
     }
+
+
+def _as_stored(sent: Mapping[str, Any], definition: Definition) -> Mapping[str, Any]:
+    """Answer what was sent with the stored spelling of what is compared without case."""
+    parts: Mapping[str, str | None] = sent["identifier"]
+    stored = {
+        part: own if fold(parts[part] or "") == fold(own) else parts[part]
+        for part in ("publisher", "offer", "sku")
+        if (own := getattr(definition.identifier, part))
+    }
+    plan: PurchasePlan | None = sent["purchase_plan"]
+    own_plan = definition.purchase_plan
+    if plan is not None and own_plan is not None and plan.key == own_plan.key:
+        plan = own_plan
+    return {**sent, "identifier": stored, "purchase_plan": plan}
+
+
+def _check_versions(tx: Tx, before: Definition, after: Definition, violations: Violations) -> None:
+    """Note versions that exist and would be another thing than they were published as."""
+    for name, low, high in features.redefined(before.features, after.features):
+        version = tx.versions.numbered(before.key, low, high)
+        if version is None:
+            continue
+        violations.precondition(
+            reasons.FEATURE_CONFLICT,
+            version,
+            f"{name} would change for {version}, which exists: let it start at a later version",
+            reason=reasons.FEATURE_CONFLICT,
+            metadata={"feature": name, "resource": version},
+        )
 
 
 def _changed(

@@ -165,7 +165,7 @@ def update(
             violations.raise_if_any()
             raise missing(name.text, tx.versions.deleted(name.key))
         checks.not_soft_deleted(version, violations)
-        values = _as_stored(tx, sent.sent, version)
+        values = _as_stored(sent.sent, version)
         changes = FIELDS.changes(sent.mask, values, fields_of(version), violations)
         after = _changed(version, changes, placed, violations)
         if _REGIONS in changes:
@@ -210,14 +210,13 @@ def profile_of(version: Version) -> Profile:
     )
 
 
-def _as_stored(tx: Tx, sent: Mapping[str, Any], version: Version) -> Mapping[str, Any]:
-    """Answer what was sent with the stored spelling of whatever is the stored value."""
-    values = {**sent, "location": checks.canonical_location(tx, sent["location"])}
+def _as_stored(sent: Mapping[str, Any], version: Version) -> Mapping[str, Any]:
+    """Answer what was sent with the stored profile where what is sent of it is the same."""
     profile: Profile | None = sent["storage_profile"]
     stored = profile_of(version)
-    if profile is not None and profile.is_of(stored):
-        values["storage_profile"] = stored
-    return values
+    if profile is None or not profile.is_of(stored):
+        return sent
+    return {**sent, "storage_profile": stored}
 
 
 def _new_sets(
