@@ -101,7 +101,8 @@ class ResourceStore(Generic[R]):
     def update(self, resource: R) -> None:
         """Replace a resource."""
         values = self._statements.row(resource)
-        self._tx.execute(self._statements.update.values(values), {"k": values["key"]})
+        # By its parameters, so that the statement is compiled once for all rows.
+        self._tx.execute(self._statements.update, values | {"k": values["key"]})
 
     def delete(self, key: str) -> None:
         """Remove a resource."""

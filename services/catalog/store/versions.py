@@ -51,6 +51,7 @@ _TAKE_REGIONS: Final = (
     .where(_r.version_uid == bindparam("u"))
     .returning(_r.location, _r.stored_bytes, _r.document)
 )
+_PUT_REGIONS: Final = insert(version_regions)
 _DELETED: Final = select(deleted_versions.c.delete_time).where(
     deleted_versions.c.key == bindparam("k")
 )
@@ -102,7 +103,7 @@ class VersionStore(CountedStore[Version]):
     def write(self, version: Version, regions: Sequence[RegionStatus]) -> None:
         """Replace a version together with its regions."""
         values = VERSIONS.row(version) | _status(version, regions)
-        self._tx.execute(VERSIONS.update.values(values), {"k": values["key"]})
+        self._tx.execute(VERSIONS.update, values | {"k": values["key"]})
         self._replace_regions(version, regions)
 
     def put_regions(self, version: Version, regions: Sequence[RegionStatus]) -> None:
@@ -193,9 +194,7 @@ class VersionStore(CountedStore[Version]):
         for one in regions:
             self._count_region(version, one.location, one.good, one.stored_bytes)
         if regions:
-            self._tx.execute(
-                insert(version_regions), [_region_row(version, one) for one in regions]
-            )
+            self._tx.execute(_PUT_REGIONS, [_region_row(version, one) for one in regions])
 
     def _count_region(self, version: Version, location: str, replicas: int, stored: int) -> None:
         subscription = subscription_of(version.key)

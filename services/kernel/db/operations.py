@@ -106,6 +106,9 @@ class OperationStore:
         self._by_name: Final = self._select.where(
             table.c.id == bindparam("id"), table.c.subscription_key == bindparam("subscription")
         )
+        self._unfinished: Final = self._select.where(
+            table.c.target_key == bindparam("target"), table.c.end_time.is_(None)
+        ).order_by(table.c.create_time, table.c.id)
 
     def create(
         self,
@@ -239,11 +242,8 @@ class OperationStore:
 
     def unfinished(self, connection: Connection, target: str) -> Sequence[Operation]:
         """Answer the operations of a target that have not ended, the oldest first."""
-        t = self._table.c
-        statement = self._select.where(t.target_key == key(target), t.end_time.is_(None)).order_by(
-            t.create_time, t.id
-        )
-        return [Operation(*row) for row in connection.execute(statement)]
+        rows = connection.execute(self._unfinished, {"target": key(target)})
+        return [Operation(*row) for row in rows]
 
     def wait(
         self,
