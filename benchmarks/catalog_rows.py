@@ -4,13 +4,12 @@
 
 The version NAME is the pattern: what it says of its disks, regions and status is said of all. They
 are numbered 1000.1000.0, 1000.1001.0 and on, each created and published a second after the one
-before. Usage is not counted. The service may run meanwhile, but waits for the one transaction.
+before. Usage is not counted. The service may run meanwhile.
 """
 
 import json
 import sqlite3
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -23,6 +22,7 @@ START = 1_700_000_000
 TIMES = ("create_time", "update_time", "publish_time")
 # As long as every other one, so that serialized messages need no new lengths.
 PLACEHOLDER = 8_999_999
+TOGETHER = 20_000
 
 
 @dataclass(frozen=True)
@@ -129,24 +129,23 @@ def multiply(database: Path, name: str, count: int) -> list[str]:
         regions = connection.execute(
             "SELECT * FROM version_regions WHERE version_uid = ?", [found["uid"]]
         ).fetchall()
-        for pragma in ("journal_mode = TRUNCATE", "synchronous = OFF", "cache_size = -400000"):
-            connection.execute(f"PRAGMA {pragma}").fetchall()
+        for pragma in ("synchronous = OFF", "cache_size = -400000"):
+            connection.execute(f"PRAGMA {pragma}")
         like = Numbered(definition, PLACEHOLDER)
-        connection.execute("BEGIN IMMEDIATE")
-        for table, rows in (("image_versions", [found]), ("version_regions", regions)):
-            for row in rows:
-                pattern = Pattern(row, like)
-                made = (pattern.row(one) for one in _numbered(definition, count))
-                connection.executemany(pattern.insert(table), made)
-        connection.execute("COMMIT")
-        connection.execute("PRAGMA journal_mode = WAL").fetchall()
+        patterns = [("image_versions", Pattern(found, like))]
+        patterns += [("version_regions", Pattern(row, like)) for row in regions]
+        # Not all at once: the journal would become as large as the database.
+        for start in range(0, count, TOGETHER):
+            numbered = [
+                Numbered(definition, index) for index in range(start, min(start + TOGETHER, count))
+            ]
+            connection.execute("BEGIN IMMEDIATE")
+            for table, pattern in patterns:
+                connection.executemany(pattern.insert(table), map(pattern.row, numbered))
+            connection.execute("COMMIT")
     finally:
         connection.close()
     return [Numbered(definition, index).name for index in (0, count // 2, count - 1)]
-
-
-def _numbered(definition: str, count: int) -> Iterator[Numbered]:
-    return (Numbered(definition, index) for index in range(count))
 
 
 if __name__ == "__main__":

@@ -118,10 +118,17 @@ class ViewReader:
             select(_g.uid, _g.document, _d.document, _v.document, _r.location, _v.policy_revision)
             .add_columns(_r.document if query.with_status else null(), *columns)
             .join_from(galleries, image_definitions, _d.parent_key == _g.key)
-            .join(version_regions, _r.definition_key == _d.key)
-            .join(image_versions, _v.uid == _r.version_uid)
             .where(_r.usable, *_chosen(query), *_in_region(_r.location, query.location))
         )
+        if columns[0] is _v.publish_time:
+            # In the order of an index of versions; otherwise what can be used is found first.
+            statement = statement.join(image_versions, _v.parent_key == _d.key).join(
+                version_regions, _r.version_uid == _v.uid
+            )
+        else:
+            statement = statement.join(version_regions, _r.definition_key == _d.key).join(
+                image_versions, _v.uid == _r.version_uid
+            )
         if query.number is not None:
             major, minor, patch = query.number
             statement = statement.where(_r.major == major, _r.minor == minor, _r.patch == patch)

@@ -61,7 +61,10 @@ class Tree:
         )
         self.keys: dict[str, list[str]] = {"groups": [], "galleries": []}
         self.keys |= {"definitions": [], "versions": []}
-        db.transact(lambda connection: self._fill(self._stores.bind(connection)))
+        self.run(self._fill)
+
+    def run(self, work: Callable[[Transaction], Any]) -> Any:
+        return self.db.transact(lambda connection: work(self._stores.bind(connection)))
 
     def _fill(self, tx: Transaction) -> None:
         for subscription in SUBSCRIPTIONS:
