@@ -14,7 +14,6 @@ from services.kernel.violations import Violations
 _PROBLEMS: Final = {
     "SOURCE_FORMAT_INVALID": reasons.SOURCE_FORMAT_INVALID,
     "SOURCE_REFERENCE_REFUSED": reasons.SOURCE_FORMAT_INVALID,
-    "SOURCE_CHANGED": reasons.SOURCE_CHANGED,
 }
 
 

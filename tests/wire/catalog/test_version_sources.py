@@ -137,6 +137,17 @@ def test_a_specialized_machine_feeds_a_specialized_definition(world: World) -> N
     refused_as(world, "SOURCE_OS_STATE_MISMATCH", sent)
 
 
+@pytest.mark.parametrize("kind", ["disk", "snapshot"])
+def test_a_specialized_disk_or_snapshot_feeds_a_specialized_definition(
+    world: World, kind: str
+) -> None:
+    source = {"disk": DISK, "snapshot": SNAPSHOT}[kind]
+    known = {"os_type": LINUX, "os_state": SPECIALIZED}
+    found = source.create(world, source.request(world, **known))
+    into = definition(world, os_state=SPECIALIZED)
+    finish(world, create(world, request(world, disks={"os": {kind: found.name}}, into=into)))
+
+
 def test_disks_of_a_machine_can_be_cached_otherwise_but_not_added(world: World) -> None:
     found = machine(world, world.group())
     sent = request(world, {"virtual_machine": found.name})
