@@ -1,5 +1,6 @@
 """How many of a thing there may be."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -51,13 +52,19 @@ def refuse_at_limit(scope: str, limit: ScopeLimit, count: Count, *, reason: str,
 
 
 def exhausted(
-    subject: str, limit: int, *, reason: str, what: str, kind: str = "scope"
+    subject: str,
+    limit: int,
+    *,
+    reason: str,
+    what: str,
+    kind: str = "scope",
+    more: Mapping[str, str] | None = None,
 ) -> ResourceExhausted:
-    """Build the error for a limit that is reached."""
+    """Build the error for a limit that is reached; `more` is what else its metadata tell."""
     text = f"{subject} has at most {limit} {what}"
     return ResourceExhausted(
         text,
         reason=reason,
-        metadata={kind: subject, "limit": str(limit)},
+        metadata={kind: subject, "limit": str(limit), **(more or {})},
         quota=(QuotaViolation(subject, text),),
     )

@@ -246,10 +246,15 @@ def _taken(grant: SharingGrant, step: Step) -> SharingGrant:
 
 def _refuse_too_many(grant: SharingGrant, limits: Limits) -> None:
     blocked = len(grant.blocked_subscriptions) + len(grant.blocked_tenants)
-    for count, limit, what in (
-        (len(grant.subscriptions), limits.shared_subscriptions, "subscriptions shared with"),
-        (len(grant.tenants), limits.shared_tenants, "tenants shared with"),
-        (blocked, limits.blocked_consumers, "blocked consumers"),
+    for count, limit, consumers, what in (
+        (
+            len(grant.subscriptions),
+            limits.shared_subscriptions,
+            "subscriptions",
+            "subscriptions shared with",
+        ),
+        (len(grant.tenants), limits.shared_tenants, "tenants", "tenants shared with"),
+        (blocked, limits.blocked_consumers, "blocked", "blocked consumers"),
     ):
         if count > limit:
             raise exhausted(
@@ -258,6 +263,7 @@ def _refuse_too_many(grant: SharingGrant, limits: Limits) -> None:
                 reason="SHARING_LIMIT_EXCEEDED",
                 what=what,
                 kind="gallery",
+                more={"consumers": consumers},
             )
 
 

@@ -9,6 +9,7 @@ from stoa.authz.v1 import sharing_service_pb2_grpc
 
 from services.catalog.domain import names, reasons
 from services.catalog.domain.gallery import Consumers, Gallery, PendingShare
+from services.catalog.domain.usage import Metric, usage_name
 from services.catalog.ports.policy import ShareAnswer
 from services.kernel.errors import (
     Aborted,
@@ -24,6 +25,11 @@ from services.kernel.rpc.client import ServiceChannel
 from services.kernel.rpc.remote import RemoteStatus, translated
 
 SERVICE: Final = "stoa.authz.v1.SharingService"
+# What authz counts, by its name for it.
+_METRICS: Final = {
+    "subscriptions": Metric.SHARED_SUBSCRIPTIONS,
+    "tenants": Metric.SHARED_TENANTS,
+}
 _STATES: Final = frozenset(
     {
         reasons.SHARING_MODE_MISMATCH,
@@ -89,6 +95,21 @@ def _request(gallery: Gallery, share: PendingShare) -> pb.ApplySharingRequest:
     )
 
 
+def _exhausted(
+    status: RemoteStatus, gallery: Gallery, metadata: dict[str, str]
+) -> ResourceExhausted:
+    """Build the error for too many consumers, with the usage that is full."""
+    metric = _METRICS.get(metadata.get("consumers", ""))
+    subject = gallery.name
+    if metric is not None:
+        subscription = names.subscription_of(gallery.name)
+        subject = usage_name(subscription, gallery.location, metric)
+        metadata |= {"usage": subject}
+    return ResourceExhausted(
+        status.message, metadata=metadata, quota=[QuotaViolation(subject, status.message)]
+    )
+
+
 def _refusal(status: RemoteStatus, gallery: Gallery) -> StoaError | None:
     """Answer what authz refused in the words of this contract, None for anything else."""
     metadata = dict(status.metadata)
@@ -103,11 +124,7 @@ def _refusal(status: RemoteStatus, gallery: Gallery) -> StoaError | None:
                 resource=ResourceInfo(kind, consumer),
             )
         case "SHARING_LIMIT_EXCEEDED":
-            return ResourceExhausted(
-                status.message,
-                metadata=metadata,
-                quota=[QuotaViolation(gallery.name, status.message)],
-            )
+            return _exhausted(status, gallery, metadata)
         case "SHARING_SUPERSEDED":
             return Aborted(
                 f"another change of the sharing of {gallery.name} came first; try again",

@@ -26,6 +26,7 @@ from stoa.replication.v1 import region_pb2
 from services.catalog.domain import names
 from tests.wire.authz.installation import Installation
 from tests.wire.authz.installation import World as Policy
+from tests.wire.catalog.galleries import ADD, direct, share
 from tests.wire.catalog.installation import Catalog, Stubs, World, refused
 from tests.wire.catalog.replication import COMPLETED, GIB, REMOVED, Replication
 
@@ -450,6 +451,23 @@ def test_a_limit_that_is_reached_is_told_with_the_usage_that_counts_it(
     small.gallery(group, location="westus")
     assert value(small, tight, "galleries") == 3
     assert usage(small.owner, tight, "galleries").limit == 3
+
+
+def test_too_many_consumers_of_a_gallery_name_the_usage_of_their_kind(
+    world: World, policy: Policy
+) -> None:
+    gallery = direct(world)
+    consumers = [policy.subscription() for _ in range(31)]
+    world.catalog.catch_up()
+    with pytest.raises(grpc.RpcError) as raised:
+        share(world, gallery, ADD, *consumers)
+    (violation,) = failure(raised.value).violations
+    place = names.subscription_of(gallery)
+    assert violation.subject == f"{place}/locations/eastus/usages/sharedSubscriptions"
+    with refused(Code.RESOURCE_EXHAUSTED, "QUOTA_EXCEEDED") as found:
+        share(world, gallery, ADD, *consumers)
+    assert found.info.metadata["usage"] == violation.subject
+    assert found.info.metadata["limit"] == "30"
 
 
 def test_what_is_deleted_makes_room(small: World, tight: str) -> None:

@@ -129,7 +129,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_SHARING_LIMIT_EXCEEDED: _ErrorReason.ValueType  # 45
     """RESOURCE_EXHAUSTED: too many consumers of a gallery: 30 subscriptions and 5
     tenants by default, 1,000 of both blocked. Nothing of the request is
-    applied. `QuotaFailure` has the limits. Metadata: `gallery`, `limit`.
+    applied. `QuotaFailure` has the limits. Metadata: `gallery`, `limit`,
+    `consumers` (`subscriptions`, `tenants` or `blocked`).
     """
     ERROR_REASON_ELIGIBILITY_NOT_IN_FORCE: _ErrorReason.ValueType  # 60
     """FAILED_PRECONDITION: the eligible assignment has not begun or has ended.
@@ -338,7 +339,8 @@ ERROR_REASON_GROUP_MEMBER_LIMIT_EXCEEDED: ErrorReason.ValueType  # 44
 ERROR_REASON_SHARING_LIMIT_EXCEEDED: ErrorReason.ValueType  # 45
 """RESOURCE_EXHAUSTED: too many consumers of a gallery: 30 subscriptions and 5
 tenants by default, 1,000 of both blocked. Nothing of the request is
-applied. `QuotaFailure` has the limits. Metadata: `gallery`, `limit`.
+applied. `QuotaFailure` has the limits. Metadata: `gallery`, `limit`,
+`consumers` (`subscriptions`, `tenants` or `blocked`).
 """
 ERROR_REASON_ELIGIBILITY_NOT_IN_FORCE: ErrorReason.ValueType  # 60
 """FAILED_PRECONDITION: the eligible assignment has not begun or has ended.

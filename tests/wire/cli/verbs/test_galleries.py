@@ -120,7 +120,8 @@ def test_use_is_listed_with_limits_and_shown_by_metric(
     )
     rows = stoa.table("usage", "list", "-l", "East US 2", "--subscription", place)
     assert len(rows) == 11
-    assert rows[0][:3] == ["galleries", "1", "100"]
+    limit = str(world.catalog.config.max_galleries)
+    assert rows[0][:3] == ["galleries", "1", limit]
     assert rows[4][:3] == ["storedBytes", "0 B", ""]
     assert rows[7][:3] == ["fullDiskBytes", "", "2.0 TiB"]
     everywhere = stoa.table(
@@ -130,5 +131,5 @@ def test_use_is_listed_with_limits_and_shown_by_metric(
     whose = ("usage", "list", "--subscription", "-", "--filter", "metric = GALLERIES")
     assert [place, "eastus2", "galleries", "1"] in [row[:4] for row in stoa.table(*whose)]
     found = stoa("usage", "show", "-l", "eastus2", "-m", "galleries", "--subscription", place)
-    assert (found["currentValue"], found["limit"]) == ("1", "100")
+    assert (found["currentValue"], found["limit"]) == ("1", limit)
     assert stoa.refused("usage", "show", "-l", "eastus2", "-m", "nothing")[0] == 3
