@@ -298,8 +298,11 @@ class Views:
         """Build the error for a version that is not there, told as gone where it was seen once."""
         grant = self.grants.one(call, name)
         private = f"{grant.gallery}/images/{name.ids['image']}/versions/{name.ids['version']}"
-        deleted = self._d.readers.versions.deleted(key(private))
-        return self.grants.missing(name) if deleted is None else missing(name.text, deleted)
+        versions = self._d.readers.versions
+        deleted = versions.deleted(key(private))
+        if deleted is None or versions.exists(key(private)):
+            return self.grants.missing(name)
+        return missing(name.text, deleted)
 
 
 def _ordered(rows: Sequence[tuple[str, str, Gallery]], page: Page) -> Sequence[Any]:

@@ -35,6 +35,7 @@ from tests.wire.catalog.deletions import (
     told,
 )
 from tests.wire.catalog.installation import World, refused
+from tests.wire.catalog.test_views import Consumer
 
 Code = grpc.StatusCode
 DELETING = provisioning_state_pb2.PROVISIONING_STATE_DELETING
@@ -243,6 +244,25 @@ def test_a_stale_etag_deletes_nothing(world: World) -> None:
         with refused(Code.ABORTED, "ETAG_MISMATCH"):
             delete(world, name, etag="stale", **({} if name == version.name else {"force": True}))
     assert exists(world, version.name)
+
+
+def test_a_view_tells_that_a_version_is_gone_until_there_is_another(
+    world: World, policy: Policy
+) -> None:
+    consumer = Consumer(world, policy)
+    gallery = galleries.get(world, galleries.direct(world))
+    definition = world.definition(gallery.name)
+    galleries.share(world, gallery.name, galleries.ADD, consumer.subscription)
+    version = world.finished(definition)
+    view = f"{consumer.shared(gallery)}/images/{definition.rpartition('/')[2]}/versions/1.0.0"
+    assert consumer.shared_version(view).name == view
+    gone(world, delete(world, version.name))
+    with refused(Code.NOT_FOUND, "VERSION_DELETED") as deleted:
+        consumer.shared_version(view)
+    assert deleted.info.metadata["resource"] == view
+    world.version(definition)
+    with refused(Code.NOT_FOUND, "RESOURCE_NOT_FOUND"):
+        consumer.shared_version(view)
 
 
 # Force.
