@@ -1,7 +1,8 @@
-"""Write docs/reference: a page for each package of the contract, one of reasons, one of settings.
+"""Write docs/reference: a page for each package of the contract, of reasons, rules and settings.
 
-The comments of the protos are the documentation; buf keeps them in the descriptors. `--check`
-writes nothing and fails where a page is not what would be written.
+The comments of the protos are the documentation; buf keeps them in the descriptors. What shows a
+rule or provokes a reason is read from the tests. `--check` writes nothing and fails where a page
+is not what would be written.
 """
 
 import os
@@ -17,6 +18,7 @@ from google.protobuf import descriptor_pb2
 from stoa.type.v1 import method_policy_pb2
 
 from tools.reference_settings import settings_page
+from tools.reference_tests import rules_page, shown_by
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
@@ -180,18 +182,20 @@ def reasons_page(files: list[File]) -> str:
     lines = ["# Error reasons\n"]
     lines.append(
         "Every error carries `google.rpc.ErrorInfo`. Its domain is the answering service, "
-        "for example `catalog.stoa.dev`; its reason is one of these.\n"
+        "for example `catalog.stoa.dev`; its reason is one of these. A test below `tests/` that "
+        "provokes it stands beside it.\n"
     )
     for file in files:
         for index, enum in enumerate(file.proto.enum_type):
             if enum.name != "ErrorReason":
                 continue
-            lines.append(f"## {file.proto.package}\n\n| Reason | Code and meaning |\n|---|---|")
+            package = file.proto.package
+            lines.append(f"## {package}\n\n| Reason | Code and meaning | Shown by |\n|---|---|---|")
             for at, value in enumerate(enum.value):
                 if value.number:
                     reason = value.name.removeprefix("ERROR_REASON_")
                     meaning = cell(file.comment(FILE_ENUM, index, ENUM_VALUE, at))
-                    lines.append(f"| `{reason}` | {meaning} |")
+                    lines.append(f"| `{reason}` | {meaning} | {shown_by(package, reason)} |")
             lines.append("")
     return "\n".join(lines)
 
@@ -199,12 +203,14 @@ def reasons_page(files: list[File]) -> str:
 def pages() -> dict[Path, str]:
     """Answer every page with its text."""
     files = read_contract()
-    written = {PAGES / "errors.md": reasons_page(files)}
+    written = {}
     for package in sorted({file.proto.package for file in files}):
         of_package = [file for file in files if file.proto.package == package]
         name = package.removeprefix("stoa.").removesuffix(".v1")
         written[PAGES / f"{name}.md"] = package_page(package, of_package)
     found = {path: HEADER.format("protos") + text for path, text in written.items()}
+    found[PAGES / "errors.md"] = HEADER.format("protos and the tests") + reasons_page(files)
+    found[PAGES / "rules.md"] = HEADER.format("table in tests/rules.toml") + rules_page()
     found[PAGES / "settings.md"] = HEADER.format("settings of the services") + settings_page()
     return {path: text.rstrip("\n") + "\n" for path, text in found.items()}
 
