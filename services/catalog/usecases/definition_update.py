@@ -11,7 +11,7 @@ from services.catalog.ports.calls import Context, Subscriptions
 from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks
 from services.catalog.usecases.resource_groups import tags_after
-from services.catalog.usecases.updates import Update, check_etag, revised
+from services.catalog.usecases.updates import Update, admit, revised
 from services.kernel.errors import NotFound
 from services.kernel.field_mask import FieldTable, replaced
 from services.kernel.names import fold
@@ -89,9 +89,7 @@ def update(
             )
             if not violations:
                 _check_versions(tx, definition, changed, violations)
-        violations.raise_if_any()
-        checks.not_going(tx, definition)
-        check_etag(command.etag, definition)
+        admit(tx, definition, command.etag, violations)
         changed = revised(changed, context)
         tx.definitions.update(changed)
         return changed

@@ -22,7 +22,7 @@ from services.catalog.ports.transaction import Mutation, Transact, Tx
 from services.catalog.usecases import checks, gallery_contents, sharing
 from services.catalog.usecases.galleries import SHARE_ACTION, check_texts, new_public_name
 from services.catalog.usecases.resource_groups import tags_after
-from services.catalog.usecases.updates import Update, check_etag, revised
+from services.catalog.usecases.updates import Update, admit, revised
 from services.kernel.clock import Clock
 from services.kernel.errors import Aborted, NotFound, StoaError
 from services.kernel.field_mask import FieldTable, replaced
@@ -119,8 +119,7 @@ def update(
             gallery_contents.check(tx, changed, violations)
         if _keeps_deleted(changed) and not _keeps_deleted(gallery):
             _check_one_region(tx, changed, violations)
-        violations.raise_if_any()
-        checks.not_going(tx, gallery)
+        admit(tx, gallery, command.etag, violations)
         copies = changed.allow_copy is not gallery.allow_copy
         if gallery.pending is not None and (copies or changed.sharing != gallery.sharing):
             raise Aborted(
@@ -128,7 +127,6 @@ def update(
                 reason=reasons.SHARING_PENDING,
                 metadata={"resource": gallery.name},
             )
-        check_etag(command.etag, gallery)
         if changed.sharing.public_name != gallery.sharing.public_name:
             tx.galleries.reserve_public_name(changed.sharing.public_name, gallery.uid)
         changed = revised(changed, context)

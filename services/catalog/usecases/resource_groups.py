@@ -9,7 +9,7 @@ from services.catalog.domain.resource_group import ResourceGroup
 from services.catalog.ports.calls import Context, Regions, Subscriptions
 from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks
-from services.catalog.usecases.updates import Update, check_etag, revised
+from services.catalog.usecases.updates import Update, admit, revised
 from services.kernel.errors import NotFound
 from services.kernel.field_mask import FieldTable
 from services.kernel.ids import new_uid
@@ -101,9 +101,7 @@ def update(
             raise NotFound.of(names.RESOURCE_GROUP_TYPE, command.name.text)
         current = {"location": group.location, "tags": group.tags}
         changes = FIELDS.changes(command.mask, command.sent, current, violations)
-        violations.raise_if_any()
-        checks.not_going(tx, group)
-        check_etag(command.etag, group)
+        admit(tx, group, command.etag, violations)
         changed = revised(group, context, tags=tags_after(group.tags, changes))
         tx.groups.update(changed)
         return changed

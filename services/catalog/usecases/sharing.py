@@ -25,7 +25,7 @@ from services.catalog.ports.policy import ShareAnswer, SharingAuthority
 from services.catalog.ports.rows import Contents
 from services.catalog.ports.transaction import Mutation, Transact, Tx
 from services.catalog.usecases import checks, gallery_contents
-from services.catalog.usecases.updates import check_etag
+from services.catalog.usecases.updates import admit
 from services.kernel.clock import Clock
 from services.kernel.errors import (
     Aborted,
@@ -197,9 +197,7 @@ class _Step:
             sharing.check(gallery, self.change, found)
             if self.change.operation in sharing.OPENING:
                 gallery_contents.check(tx, gallery, found)
-        found.raise_if_any()
-        check_etag(self.command.etag, gallery)
-        checks.not_going(tx, gallery)
+        admit(tx, gallery, self.command.etag, found)
         caller = self.context.caller
         return gallery, PendingShare(
             # Not the caller's: a repeated call may come after this one was finished by others,

@@ -6,8 +6,11 @@ from typing import Any, TypeVar
 
 from services.catalog.domain.resource import Resource
 from services.catalog.ports.calls import Context
+from services.catalog.ports.transaction import Tx
+from services.catalog.usecases import checks
 from services.kernel.etag import require_match
 from services.kernel.names import Name
+from services.kernel.violations import Violations
 
 R = TypeVar("R", bound=Resource)
 
@@ -33,6 +36,24 @@ def check_etag(sent: str, resource: Resource) -> None:
         Aborted: ETAG_MISMATCH.
     """
     require_match(sent, resource.revision, uid=resource.uid, resource=resource.name)
+
+
+def admit(tx: Tx, resource: Resource, etag: str, violations: Violations) -> None:
+    """Let a change of a resource through, or refuse it.
+
+    A wrong request is told first, with everything else that was found. What the state forbids
+    means nothing to a caller who has seen another state: that is told before.
+
+    Raises:
+        InvalidArgument: the request is wrong.
+        Aborted: OPERATION_IN_PROGRESS or ETAG_MISMATCH.
+        FailedPrecondition: the state forbids the change.
+    """
+    if violations.fields:
+        violations.raise_if_any()
+    checks.not_going(tx, resource)
+    check_etag(etag, resource)
+    violations.raise_if_any()
 
 
 def revised(resource: R, context: Context, **changes: Any) -> R:

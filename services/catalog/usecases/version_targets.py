@@ -39,7 +39,7 @@ from services.catalog.ports.operations import StartedOperation, VersionChange
 from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks, linked, version_encryption
 from services.catalog.usecases.linked import Demand
-from services.catalog.usecases.updates import check_etag, revised
+from services.catalog.usecases.updates import admit, revised
 from services.catalog.usecases.version_create import authority_of
 from services.catalog.usecases.version_delete import missing
 from services.kernel.names import Name, parent
@@ -152,9 +152,7 @@ def change_targets(
                 tx, version, planned.version, placed, violations=found
             )
             planned = replace(planned, version=after)
-        found.raise_if_any()
-        checks.not_going(tx, version)
-        check_etag(command.etag, version)
+        admit(tx, version, command.etag, found)
         requested = Requested(command.verb, command.wait_for, command.validate_only)
         return commit(tx, requested, context, version, planned=planned, authority=authority)
 

@@ -23,7 +23,7 @@ from services.catalog.ports.transaction import Mutation, Transact, Tx
 from services.catalog.usecases import checks, linked, version_encryption, version_targets
 from services.catalog.usecases.linked import Demand
 from services.catalog.usecases.resource_groups import tags_after
-from services.catalog.usecases.updates import Update, check_etag
+from services.catalog.usecases.updates import Update, admit
 from services.catalog.usecases.version_create import authority_of
 from services.catalog.usecases.version_delete import missing
 from services.catalog.usecases.version_targets import Planned, Requested
@@ -174,9 +174,7 @@ def update(
             after = version_encryption.check_new(tx, version, after, placed, violations=violations)
             _check_decided(version, after, allowed)
         version_targets.weigh(tx, version, after, placed, violations=violations)
-        violations.raise_if_any()
-        checks.not_going(tx, version)
-        check_etag(sent.etag, version)
+        admit(tx, version, sent.etag, violations)
         named = tuple(one.target.location for one in placed) if _REGIONS in changes else ()
         requested = Requested("update", command.wait_for, command.validate_only)
         planned = Planned(after, named)
