@@ -16,7 +16,8 @@ _CURRENT: Final = "current_image"
 def check_replicas(image: Image, deployment: Deployment) -> Iterator[Finding]:
     """Note what is too slow for so many machines, and a region that lost replicas.
 
-    Counts are told to the owner alone.
+    Nothing about replicas is told of a view: who asks for one number of machines after the other
+    would learn how many there are.
     """
     count, status = deployment.instance_count, image.status
     if image.version.mode is ReplicationMode.SHALLOW and count > MACHINES_PER_REPLICA:
@@ -25,22 +26,23 @@ def check_replicas(image: Image, deployment: Deployment) -> Iterator[Finding]:
             "instance_count",
             "the version is shallow: all machines read its source; promote it to a full one first",
         )
+    if image.is_view:
+        return
     needed = -(-count // MACHINES_PER_REPLICA)
     if count > 1:
         needed = max(needed, LEAST_FOR_SEVERAL)
     if status.good < needed:
-        told = "" if image.is_view else f": it has {status.good}, and {needed} are advised"
         yield Finding(
             FindingKind.TOO_FEW_REPLICAS,
             "instance_count",
-            f"{status.location} has too few replicas for so many machines at once{told}",
+            f"{status.location} has {status.good} replicas, and {needed} are advised for so many "
+            "machines at once",
         )
     if status.state is RegionState.DEGRADED or status.good < status.wanted:
-        told = "" if image.is_view else f": {status.good} of {status.wanted}"
         yield Finding(
             FindingKind.DEGRADED,
             "",
-            f"{status.location} has fewer good replicas than are wanted{told}",
+            f"{status.location} has {status.good} good replicas, and {status.wanted} are wanted",
         )
 
 

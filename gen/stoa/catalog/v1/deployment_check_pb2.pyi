@@ -214,7 +214,7 @@ class CheckDeploymentResponse(_message.Message):
     @_builtins.property
     def findings(self) -> _containers.RepeatedCompositeFieldContainer[Global___DeploymentFinding]:
         """Output only. Everything that was found: errors first, then warnings, each
-        in the order of `kind`. For a view they never tell counts of replicas.
+        in the order of `kind`. For a view nothing is found about replicas.
         """
 
     def __init__(

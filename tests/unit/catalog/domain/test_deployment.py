@@ -134,10 +134,8 @@ def test_errors_come_before_warnings_each_in_the_order_of_their_kinds() -> None:
     ]
 
 
-def test_counts_are_told_to_the_owner_alone() -> None:
+def test_replicas_are_told_to_the_owner_alone() -> None:
     few = image(status=RegionStatus("e", 0, 3, 1, RegionState.DEGRADED, usable=True, good=1))
     deployment = Deployment(MachineShape(), instance_count=500)
-    told = [one.description for one in check(few, deployment, None)]
-    assert [any(map(str.isdigit, one)) for one in told] == [True, True]
-    seen = [one.description for one in check(replace(few, is_view=True), deployment, None)]
-    assert [any(map(str.isdigit, one)) for one in seen] == [False, False]
+    assert len(check(few, deployment, None)) == 2
+    assert check(replace(few, is_view=True), deployment, None) == []
