@@ -45,6 +45,7 @@ class Directory:
 
     __slots__ = (
         "_closures",
+        "_in_order",
         "externals",
         "groups_of",
         "management_groups",
@@ -74,6 +75,14 @@ class Directory:
         self.groups_of = groups_of
         # A function of what is above, which never changes: a successor starts afresh.
         self._closures: dict[str, frozenset[str]] = {}
+        self._in_order: tuple[str, ...] | None = None
+
+    @property
+    def in_order(self) -> tuple[str, ...]:
+        """The keys of all subscriptions, sorted."""
+        if self._in_order is None:
+            self._in_order = tuple(sorted(self.subscriptions))
+        return self._in_order
 
     def identities(self, caller: str) -> frozenset[str]:
         """Answer the caller and every group they belong to, through other groups too.

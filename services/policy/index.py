@@ -6,12 +6,13 @@ revision, without a lock, while successors are built and published.
 
 import gc
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Final, assert_never
 
 from services.kernel.names import parent
 from services.policy.decision import Decision
 from services.policy.directory import EMPTY_DIRECTORY, Directory, DirectoryEditor
+from services.policy.holders import NOBODY, HoldersEditor, Scopes
 from services.policy.model import (
     Change,
     DenyAssignment,
@@ -43,7 +44,18 @@ _REMEMBERED: Final = 16_384
 class PolicyIndex:
     """Everything that decides access, as of one revision of one epoch of the log."""
 
-    __slots__ = ("_decisions", "_levels", "directory", "epoch", "revision", "sharing", "tree")
+    __slots__ = (
+        "_decisions",
+        "_levels",
+        "denied",
+        "directory",
+        "epoch",
+        "holders",
+        "lists",
+        "revision",
+        "sharing",
+        "tree",
+    )
 
     def __init__(
         self,
@@ -53,15 +65,22 @@ class PolicyIndex:
         *,
         directory: Directory,
         sharing: SharingIndex,
+        holders: Mapping[str, Scopes] = NOBODY,
+        denied: Mapping[str, Scopes] = NOBODY,
     ) -> None:
+        """`holders` and `denied` say of each principal which scopes name it."""
         self.epoch = epoch
         self.revision = revision
         self.tree = tree
         self.directory = directory
         self.sharing = sharing
+        self.holders = holders
+        self.denied = denied
         # There are never more levels than management groups, twice.
         self._levels: dict[tuple[str, bool], list[ScopeNode]] = {}
         self._decisions: dict[tuple[str, str, Plane, str], Decision] = {}
+        #: What lists were answered at this root, for `accessible` to remember.
+        self.lists: dict[tuple[str, str, Plane, str], object] = {}
 
     def apply(self, transaction: Transaction) -> "PolicyIndex":
         """Answer the root after a transaction; this one stays as it is.
@@ -178,6 +197,8 @@ class IndexEditor:
         self._tree = NodeEditor(base.tree)
         self._directory = DirectoryEditor(base.directory)
         self._sharing = SharingEditor(base.sharing)
+        self._holders = HoldersEditor(base.holders)
+        self._denied = HoldersEditor(base.denied)
 
     def apply(self, changes: Iterable[Change], *, revision: int) -> None:
         """Take in changes in their order, as written at `revision`."""
@@ -186,12 +207,15 @@ class IndexEditor:
 
     def freeze(self, revision: int) -> PolicyIndex:
         """Answer the finished root."""
+        tree = self._tree.freeze(self._holders, self._denied)
         return PolicyIndex(
             self._epoch,
             revision,
-            self._tree.freeze(),
+            tree,
             directory=self._directory.freeze(),
             sharing=self._sharing.freeze(),
+            holders=self._holders.freeze(),
+            denied=self._denied.freeze(),
         )
 
     def _apply(self, change: Change, revision: int) -> None:

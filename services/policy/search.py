@@ -89,6 +89,12 @@ class Search:
                     best, nearest = reason, held.name
         return Decision(False, best, self._index.revision, nearest)
 
+    def grants(self, node: ScopeNode) -> bool:
+        """Whether a grant at the node holds."""
+        return any(
+            self._outcome(held) is Reason.ROLE_ASSIGNMENT for held in node.held_by(self._identities)
+        )
+
     def _outcome(self, held: Held) -> Reason:
         role = self._index.directory.roles.get(held.role)
         if role is None or not role.permits(self._action, self._plane):

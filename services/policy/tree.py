@@ -8,6 +8,7 @@ tenant, reached without copying the others.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeVar
 
+from services.policy.holders import HoldersEditor
 from services.policy.matching import PermissionMatcher
 from services.policy.model import (
     EVERYONE,
@@ -72,6 +73,10 @@ class ScopeNode:
     def is_empty(self) -> bool:
         """Whether nothing is held here or below."""
         return not (self.children or self.held or self.denies or self.grant)
+
+
+def _denied(denies: Iterable[Deny]) -> Iterator[str]:
+    return (principal for one in denies for principal in one.assignment.principals)
 
 
 def _many(entries: Sequence[object]) -> bool:
@@ -156,19 +161,29 @@ class NodeEditor:
         for child in self._opened.values():
             yield from child.sweep(before)
 
-    def freeze(self) -> ScopeNode:
-        """Answer the successor, with no empty node left in it."""
+    def freeze(self, holders: HoldersEditor, denied: HoldersEditor) -> ScopeNode:
+        """Answer the successor, with no empty node left in it.
+
+        `holders` and `denied` are told who holds something here now and who is denied it.
+        """
         children = self._base.children
         if self._opened:
             editor = MapEditor(children)
             for step, opened in self._opened.items():
-                frozen = opened.freeze()
+                frozen = opened.freeze(holders, denied)
                 if frozen.is_empty():
                     editor.pop(step)
                 else:
                     editor.set(step, frozen)
             children = editor.freeze()
-        held = self._base.held if self._held is None else tuple(self._held.values())
+        base = self._base
+        held = base.held if self._held is None else tuple(self._held.values())
+        if held is not base.held and (held or base.held):
+            scope = (held or base.held)[0].scope
+            holders.change(scope, *((one.principal for one in some) for some in (base.held, held)))
+        if self._denies is not base.denies and (self._denies or base.denies):
+            scope = (self._denies or base.denies)[0].assignment.scope
+            denied.change(scope, _denied(base.denies), _denied(self._denies))
         return ScopeNode(children, held, self._denies, self._grant)
 
     def _open_held(self) -> dict[str, Held]:
