@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from services.catalog.domain import reasons
-from services.catalog.ports.calls import Context
+from services.catalog.domain import names, reasons
+from services.catalog.ports.calls import Context, Subscriptions
 from services.kernel.errors import NotFound, PermissionDenied
+from services.kernel.names import key
+from services.kernel.violations import Violations
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +17,33 @@ class Demand:
     action: str
     scope: str
     field: str
+
+
+def refuse_foreign(
+    linked: Sequence[Demand], subscriptions: Subscriptions, violations: Violations
+) -> None:
+    """Refuse what leads to a subscription that this installation does not have.
+
+    Nothing of it can be looked at, so everything that was found is told at once.
+
+    Raises:
+        InvalidArgument, FailedPrecondition: NOT_IN_INSTALLATION, with what was found before.
+    """
+    foreign = {
+        (one.field, one.scope)
+        for one in linked
+        if subscriptions.find(key(names.subscription_of(one.scope))) is None
+    }
+    for field, name in sorted(foreign):
+        violations.precondition(
+            reasons.NOT_IN_INSTALLATION,
+            field,
+            f"{names.subscription_of(name)} is none of this installation",
+            reason=reasons.NOT_IN_INSTALLATION,
+            metadata={"resource": name},
+        )
+    if foreign:
+        violations.raise_if_any()
 
 
 def authorize(

@@ -117,8 +117,9 @@ def create(
         Unavailable: the replication service is needed and does not answer.
     """
     violations = context.violations
-    demands = version_sources.check_shape(command.source, command.disks, violations)
-    demands += version_encryption.demands(entries(command.target_regions, _REGIONS), violations)
+    of_sources = version_sources.check_shape(command.source, command.disks, violations)
+    sets = version_encryption.demands(entries(command.target_regions, _REGIONS), violations)
+    demands = (*of_sources, *sets)
     target = Demand(WRITE_ACTION, command.parent.text, "parent")
     linked.authorize(target, demands, context)
     number = _number(command, violations)
@@ -128,6 +129,7 @@ def create(
     checks.enabled_regions(info, placed, violations)
     if command.uefi is not None:
         uefi.check(command.uefi, _UEFI, violations)
+    linked.refuse_foreign(of_sources, subscriptions, violations)
     request = version_sources.well_named(
         SourceRequest(command.source, command.disks, command.accept_terms), violations
     )

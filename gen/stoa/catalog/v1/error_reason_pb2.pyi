@@ -223,8 +223,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     not accepted. Metadata: `resource`.
     """
     ERROR_REASON_NOT_IN_INSTALLATION: _ErrorReason.ValueType  # 78
-    """FAILED_PRECONDITION: a reference leads to a subscription, tenant or region
-    of another installation. Metadata: `resource`.
+    """FAILED_PRECONDITION: a source is in a subscription that this installation
+    does not have. Metadata: `resource`.
     """
     ERROR_REASON_REGION_NOT_ENABLED: _ErrorReason.ValueType  # 85
     """FAILED_PRECONDITION: the region exists and is not on the list that the
@@ -586,8 +586,8 @@ ERROR_REASON_TERMS_NOT_ACCEPTED: ErrorReason.ValueType  # 77
 not accepted. Metadata: `resource`.
 """
 ERROR_REASON_NOT_IN_INSTALLATION: ErrorReason.ValueType  # 78
-"""FAILED_PRECONDITION: a reference leads to a subscription, tenant or region
-of another installation. Metadata: `resource`.
+"""FAILED_PRECONDITION: a source is in a subscription that this installation
+does not have. Metadata: `resource`.
 """
 ERROR_REASON_REGION_NOT_ENABLED: ErrorReason.ValueType  # 85
 """FAILED_PRECONDITION: the region exists and is not on the list that the
