@@ -310,6 +310,7 @@ class Refusal:
     def __init__(self) -> None:
         self.info = error_details_pb2.ErrorInfo()
         self.fields: Mapping[str, str] = {}
+        self.descriptions: Mapping[str, str] = {}
         self.preconditions: Mapping[str, str] = {}
         self.message = ""
 
@@ -323,6 +324,7 @@ class Refusal:
                 bad = error_details_pb2.BadRequest()
                 detail.Unpack(bad)
                 self.fields = {one.field: one.reason for one in bad.field_violations}
+                self.descriptions = {one.field: one.description for one in bad.field_violations}
             if kind == "google.rpc.PreconditionFailure":
                 failed = error_details_pb2.PreconditionFailure()
                 detail.Unpack(failed)
