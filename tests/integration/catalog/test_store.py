@@ -9,17 +9,19 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, make_url
-from stoa.catalog.v1 import image_version_pb2
+from stoa.catalog.v1 import gallery_pb2, image_version_pb2
 
 from services.catalog.domain.definition import Definition, Identifier
+from services.catalog.domain.disk_encryption_set import DiskEncryptionSet
 from services.catalog.domain.disk_source import ByteSource, SourceDisk, SourceKind
-from services.catalog.domain.gallery import Gallery
+from services.catalog.domain.gallery import Gallery, Sharing, SharingMode
 from services.catalog.domain.hardware import OsState, OsType
 from services.catalog.domain.names import DEFINITIONS
 from services.catalog.domain.region import Region, TierCapacity
 from services.catalog.domain.region_status import RegionState, RegionStatus
 from services.catalog.domain.resource_group import ResourceGroup
-from services.catalog.domain.version import TargetRegion, Version
+from services.catalog.domain.uefi import UefiKey, UefiKeyType, UefiSettings
+from services.catalog.domain.version import Number, TargetRegion, Version
 from services.catalog.ports.reading import ListQuery, Visible
 from services.catalog.ports.transaction import FeedCursor
 from services.catalog.store import tables
@@ -339,3 +341,75 @@ def test_the_cursor_of_the_feed_is_kept(store: Store) -> None:
     store.run(lambda tx: tx.set_cursor(FeedCursor("log", 1)))
     store.run(lambda tx: tx.set_cursor(FeedCursor("log", 2)))
     assert store.db.read(read_cursor) == FeedCursor("log", 2)
+
+
+def test_the_first_version_of_a_range_of_numbers_is_found_as_numbers(published: Store) -> None:
+    for number in ((1, 9, 0), (1, 10, 0), (2, 0, 0)):
+        _put(published, _version(number), True, True)
+
+    def first(low: Number, high: Number | None = None) -> str | None:
+        found: str | None = published.run(
+            lambda tx: tx.versions.numbered(key(DEFINITION), low, high)
+        )
+        return found and found.rpartition("/")[2]
+
+    assert first((0, 0, 0)) == "1.9.0"
+    assert first((1, 9, 1)) == "1.10.0"
+    assert first((1, 10, 1), (2, 0, 0)) is None
+    assert first((1, 10, 1)) == "2.0.0"
+    assert first((2, 0, 1)) is None
+
+
+def test_versions_with_keys_of_a_customer_are_told_from_those_with_sources(
+    published: Store,
+) -> None:
+    found = DiskEncryptionSet(
+        **_common(f"{GROUP}/diskEncryptionSets/D"), key_uri="https://example.org/key"
+    )
+    published.run(lambda tx: tx.encryption_sets.insert(found))
+    encrypted, plain = (_put(published, _version((1, n, 0)), True, True) for n in (1, 2))
+    used = {encrypted.name: (found.key,), plain.name: (key(f"{GROUP}/disks/d"),)}
+    for name, keys in used.items():
+        published.run(lambda tx, name=name, keys=keys: tx.uses.replace(name, keys))
+    names = published.run(lambda tx: tx.versions.encrypted(key(GALLERY), 9))
+    assert names == [encrypted.name]
+    published.run(lambda tx: tx.uses.replace(encrypted.name, ()))
+    assert published.run(lambda tx: tx.versions.encrypted(key(GALLERY), 9)) == []
+    assert published.run(lambda tx: tx.uses.users(found.key, 9)) == []
+
+
+def test_uefi_settings_stay_through_every_later_write(published: Store) -> None:
+    settings = UefiSettings(db=(UefiKey(UefiKeyType.SHA256, (b"1" * 32,)),))
+    version = _version((1, 0, 0), uefi_digest=settings.digest)
+    published.run(lambda tx: tx.versions.insert(version, uefi=settings))
+    published.run(
+        lambda tx: tx.versions.write(replace(version, generation=2), _statuses(True, True))
+    )
+    stored = published.readers.versions.get(version.key, "full")
+    assert stored is not None
+    read = image_version_pb2.ImageVersion.FromString(stored.body)
+    assert read.generation == 2
+    assert list(read.uefi_settings.additional_signatures.db[0].values) == [b"1" * 32]
+
+
+def test_a_shared_gallery_tells_the_regions_of_its_views_by_one_statement(
+    published: Store,
+) -> None:
+    _mirror(published, "eastus", "westus")
+    _put(published, _version((1, 0, 0)), True, False)
+
+    def status() -> Any:
+        stored = published.readers.galleries.get(key(GALLERY))
+        assert stored is not None
+        return gallery_pb2.Gallery.FromString(stored.body)
+
+    assert not status().HasField("sharing_status")
+
+    def share(tx: Transaction) -> None:
+        gallery = tx.galleries.get(key(GALLERY))
+        assert gallery is not None
+        tx.galleries.update(replace(gallery, sharing=Sharing(mode=SharingMode.GROUPS)))
+
+    published.run(share)
+    assert [one.location for one in status().sharing_status.summary] == ["eastus"]
+    assert published.run(lambda tx: tx.galleries.view_locations(key(GALLERY))) == ["eastus"]

@@ -3,7 +3,13 @@
 import pytest
 
 from services.catalog.domain.definition import Feature
-from services.catalog.domain.features import KNOWN, canonical, check_sharing, security_type
+from services.catalog.domain.features import (
+    KNOWN,
+    canonical,
+    check_sharing,
+    redefined,
+    security_type,
+)
 from services.catalog.domain.gallery import SharingMode
 from services.catalog.domain.hardware import HyperVGeneration
 from services.kernel.violations import Violations
@@ -58,3 +64,35 @@ def test_some_security_types_stay_private(value: str, mode: SharingMode, refused
 
 def test_a_definition_without_one_has_the_standard_security_type() -> None:
     assert security_type([]) == "Standard"
+
+
+H = "IsHibernateSupported"
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "ranges"),
+    [
+        ([], [Feature(H, "True")], [(H, (0, 0, 0), None)]),
+        ([], [Feature(H, "True", "2.0.0")], [(H, (2, 0, 0), None)]),
+        ([], [Feature(H, "False")], []),
+        ([Feature(H, "True", "2.0.0")], [], [(H, (2, 0, 0), None)]),
+        (
+            [Feature(H, "True", "2.0.0")],
+            [Feature(H, "True", "3.0.0")],
+            [(H, (2, 0, 0), (3, 0, 0))],
+        ),
+        ([Feature(H, "True", "02.0.0")], [Feature(H, "True", "2.0.0")], []),
+        (
+            [Feature("SecurityType", "TrustedLaunch")],
+            [Feature("SecurityType", "Standard", "1.5.0")],
+            [
+                ("SecurityType", (0, 0, 0), (1, 5, 0)),
+                ("SecurityType", (1, 5, 0), None),
+            ],
+        ),
+    ],
+)
+def test_a_change_means_another_value_for_some_numbers(
+    before: list[Feature], after: list[Feature], ranges: list[object]
+) -> None:
+    assert list(redefined(before, after)) == ranges
