@@ -152,7 +152,6 @@ class Views:
         looked_for = (request.query, request.publisher, request.os_type, request.architecture)
         page = self._read(request, call, {}, (), extra=repr(looked_for))
         consumer = self.grants.consumer(call, parent)
-        self._known_region(call, parent)
         return self._page(
             call,
             page,
@@ -160,6 +159,7 @@ class Views:
             lambda row: convert.encode_match(row, consumer),
             fit=lambda match: matches(match, request),
             limit=_LOOKED_AT if any(looked_for) else page.size + 1,
+            location=self._known_region(call, parent),
         )
 
     def version(self, call: Call) -> Any:
@@ -202,9 +202,10 @@ class Views:
         *,
         fit: Fits,
         limit: int,
+        location: str | None = None,
     ) -> Answer:
         parent = scope_of(call)
-        query = self._query(call, parent, limit=limit)
+        query = self._query(call, parent, limit=limit, location=location)
         query = replace(query, order=page.order, after=page.after)
         rows: Sequence[DefinitionView | VersionView] = fetch(query)
         of_one = self.grants.names_one(parent)
@@ -225,14 +226,20 @@ class Views:
         return self.grants.judged(call, parent, shown), token
 
     def _query(
-        self, call: Call, name: Name, *, limit: int, with_deleted: bool = False
+        self,
+        call: Call,
+        name: Name,
+        *,
+        limit: int,
+        with_deleted: bool = False,
+        location: str | None = None,
     ) -> ViewQuery:
         self.grants.consumer(call, name)
         image, version = name.ids.get("image", WILDCARD), name.ids.get("version")
         return ViewQuery(
             self.view.id,
             [one.gallery_uid for one in self.grants.of(call, name)],
-            self.grants.location(name),
+            self.grants.location(name) if location is None else location,
             limit,
             image="" if image == WILDCARD else fold(image),
             number=parse_version(version) if version else None,
