@@ -219,6 +219,7 @@ def dependencies_of(foundation: Foundation, control: PolicyAccessControl) -> Dep
         sharing=AuthzSharing(foundation.authz),
         usage=StoredUsage(db),
         limits=foundation.stores.limits,
+        community_disclaimer=config.community_disclaimer,
     )
 
 

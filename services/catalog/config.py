@@ -10,6 +10,12 @@ from services.kernel.config import between, setting
 from services.policy.config import PolicyConfig
 
 SERVICE: Final = "catalog"
+_MOST_DISCLAIMED: Final = 1024
+
+
+def _short(text: str) -> str | None:
+    # It is in every entry of a page.
+    return None if len(text) <= _MOST_DISCLAIMED else f"has more than {_MOST_DISCLAIMED} characters"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,12 @@ class Config(PolicyConfig):
         doc="The most unfinished versions that are made of one machine, managed image, disk, "
         "snapshot or version; another one is told to come later.",
         check=between(1, 10_000),
+    )
+    community_disclaimer: str = setting(
+        "",
+        doc="What the operator says about everything that the community shares, beside each "
+        "gallery, definition and version; at most 1,024 characters.",
+        check=_short,
     )
     lease_seconds: float = setting(
         10.0,

@@ -44,6 +44,7 @@ class Dependencies:
     sharing: SharingAuthority
     usage: UsageReader
     limits: UsageLimits
+    community_disclaimer: str
 
     def transact(self, work: Callable[[Tx], T]) -> T:
         """Run `work` in a transaction of its own, beside that of a call."""

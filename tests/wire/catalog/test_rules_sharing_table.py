@@ -358,6 +358,16 @@ def test_a_blocked_subscription_or_tenant_sees_no_community_gallery(
     first.unknown(other.stubs)
 
 
+def test_a_community_gallery_is_opened_to_nobody_in_particular(
+    world: World, policy: Policy
+) -> None:
+    gallery = community(world)
+    with refused(Code.FAILED_PRECONDITION, "SHARING_MODE_MISMATCH"):
+        share(world, gallery, ADD, policy.subscription())
+    with refused(Code.INVALID_ARGUMENT):
+        share(world, gallery, ENABLE, policy.subscription())
+
+
 # What no view gives.
 
 

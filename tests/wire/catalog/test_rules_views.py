@@ -1,5 +1,6 @@
 """What views answer, field by field: all that a consumer needs (gallery-semantics 1.5)."""
 
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -19,11 +20,12 @@ from stoa.catalog.v1 import image_version_pb2 as version_pb
 from stoa.catalog.v1 import shared_gallery_service_pb2 as shared_pb
 from stoa.catalog.v1 import view_storage_profile_pb2 as storage_pb
 
+from tests.wire.authz.installation import Installation
 from tests.wire.authz.installation import World as Policy
 from tests.wire.catalog.galleries import ADD, COMMUNITY, ENABLE, Profile, community, get, share
 from tests.wire.catalog.galleries import direct as direct_gallery
-from tests.wire.catalog.installation import World, refused
-from tests.wire.catalog.replication import GIB
+from tests.wire.catalog.installation import Catalog, World, refused
+from tests.wire.catalog.replication import GIB, Replication
 from tests.wire.catalog.test_definition_fields import full
 from tests.wire.catalog.test_rules_galleries import texts
 from tests.wire.catalog.test_views import Consumer, last
@@ -221,3 +223,41 @@ def test_a_community_gallery_is_seen_where_something_of_it_can_be_used(
         consumer.get_community(absent)
     listed = consumer.list_community("eastus2").community_galleries
     assert absent not in {one.name for one in listed}
+
+
+@pytest.fixture(scope="module")
+def disclaiming(
+    authz: Installation, replication: Replication, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Catalog]:
+    data = tmp_path_factory.mktemp("disclaiming")
+    found = Catalog(authz, replication, data, community_disclaimer="Nobody checked this.")
+    yield found
+    found.close()
+
+
+def test_the_operator_says_something_beside_all_of_the_community(
+    disclaiming: Catalog, policy: Policy
+) -> None:
+    world = World(disclaiming)
+    consumer = Consumer(world, policy)
+    gallery = opened(world, consumer, "community")
+    definition = world.definition(gallery)
+    world.finished(definition)
+    name = consumer.community(get(world, gallery))
+    image = f"{name}/images/{last(definition)}"
+    stubs = consumer.stubs.community
+    (match,) = consumer.search(query=last(definition)).matches
+    images = community_pb.ListCommunityGalleryImagesRequest(parent=name)
+    versions = community_pb.ListCommunityGalleryImageVersionsRequest(parent=image)
+    shown = [
+        consumer.get_community(name),
+        image_of(consumer, image),
+        version_of(consumer, f"{image}/versions/1.0.0"),
+        match.gallery,
+        match.image,
+        *consumer.list_community().community_galleries,
+        *stubs.ListCommunityGalleryImages(images).community_gallery_images,
+        *stubs.ListCommunityGalleryImageVersions(versions).community_gallery_image_versions,
+    ]
+    assert len(shown) >= 8
+    assert {one.disclaimer for one in shown} == {"Nobody checked this."}
