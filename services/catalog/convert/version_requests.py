@@ -17,6 +17,7 @@ from services.catalog.convert.hardware import CACHINGS, STORAGE_TYPES
 from services.catalog.convert.versions import MODES, WAIT_MODES
 from services.catalog.domain.hardware import StorageType
 from services.catalog.domain.names import OS_DISK, disk_order
+from services.catalog.domain.profile import Profile, ProfileDisk
 from services.catalog.domain.version import (
     ReplicaSet,
     ReplicationMode,
@@ -28,7 +29,6 @@ from services.catalog.domain.version import (
 )
 from services.catalog.usecases.version_create import CreateVersion
 from services.catalog.usecases.version_sources import DiskSpec
-from services.catalog.usecases.version_update import Profile, ProfileDisk
 from services.kernel.names import Name, key
 
 _VERSION: Final = "image_version"

@@ -54,3 +54,10 @@ class RegionEncryption:
         """What encryptions are compared by: names by their keys, data disks by LUN."""
         data = sorted((one.lun, key(one.set)) for one in self.data)
         return key(self.os_set), self.confidential, key(self.secure_set), tuple(data)
+
+
+def alike(one: RegionEncryption | None, other: RegionEncryption | None) -> bool:
+    """Whether two entries for a region encrypt alike."""
+    if one is None or other is None:
+        return one is other
+    return one.identity == other.identity

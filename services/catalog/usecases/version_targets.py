@@ -8,22 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from services.catalog.domain import encryption_rules, features, reasons
+from services.catalog.domain import reasons
 from services.catalog.domain.desired import (
-    ENSURE_REPLICAS,
     WRITE_ACTION,
-    Authority,
-    desired_of,
 )
+from services.catalog.domain.encryption import alike
 from services.catalog.domain.encryption_rules import entries
-from services.catalog.domain.needs import needed_by
-from services.catalog.domain.progress import provisioning_state
 from services.catalog.domain.region import Region
-from services.catalog.domain.region_status import RegionState, RegionStatus
 from services.catalog.domain.targets import (
     Placement,
-    check_capacity,
-    check_confidential,
     check_replica_sets,
     note_unknown,
     place,
@@ -35,14 +28,15 @@ from services.catalog.domain.version import (
     WaitMode,
 )
 from services.catalog.ports.calls import Context, Regions, Subscriptions
-from services.catalog.ports.operations import StartedOperation, VersionChange
+from services.catalog.ports.operations import StartedOperation
 from services.catalog.ports.transaction import Mutation, Tx
-from services.catalog.usecases import checks, linked, version_encryption
+from services.catalog.usecases import checks, linked, next_generation, version_encryption
 from services.catalog.usecases.linked import Demand
-from services.catalog.usecases.updates import admit, revised
+from services.catalog.usecases.next_generation import Planned, Requested
+from services.catalog.usecases.updates import admit
 from services.catalog.usecases.version_create import authority_of
 from services.catalog.usecases.version_delete import missing
-from services.kernel.names import Name, parent
+from services.kernel.names import Name
 from services.kernel.violations import Violations
 
 _TARGETS: Final = "target_regions"
@@ -89,23 +83,6 @@ class ChangeTargets:
     validate_only: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Requested:
-    """How a change is to be made: the verb of its operation, and when that is done."""
-
-    verb: str
-    wait_for: WaitMode
-    validate_only: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """What a version is to be, and the regions that the call named, by their ids."""
-
-    version: Version
-    named: tuple[str, ...]
-
-
 def change_targets(
     command: ChangeTargets,
     context: Context,
@@ -145,89 +122,20 @@ def change_targets(
             raise missing(command.name.text, tx.versions.deleted(command.name.key))
         checks.not_soft_deleted(version, found)
         planned = _plan(version, command.change, placed, found)
-        weigh(tx, version, planned.version, placed, violations=found)
+        next_generation.weigh(tx, version, planned.version, placed, violations=found)
         if isinstance(command.change, Add):
-            checks.enabled_regions(info, new_ones(version, placed), found)
+            checks.enabled_regions(info, next_generation.new_ones(version, placed), found)
             after = version_encryption.check_new(
                 tx, version, planned.version, placed, violations=found
             )
             planned = replace(planned, version=after)
         admit(tx, version, command.etag, found)
         requested = Requested(command.verb, command.wait_for, command.validate_only)
-        return commit(tx, requested, context, version, planned=planned, authority=authority)
+        return next_generation.commit(
+            tx, requested, context, version, planned=planned, authority=authority
+        )
 
     return mutation.commit(work)
-
-
-def commit(
-    tx: Tx,
-    requested: Requested,
-    context: Context,
-    version: Version,
-    *,
-    planned: Planned,
-    authority: Authority,
-) -> StartedOperation:
-    """Write the next generation of a version, if anything that is copied changes."""
-    touched = _touched(version, planned.version)
-    before = tx.versions.regions(version.uid)
-    after = revised(planned.version, context)
-    statuses: Sequence[RegionStatus] = before
-    if touched:
-        after = replace(after, generation=version.generation + 1)
-        statuses = next_statuses(after, before, touched)
-    elif planned.version == version:
-        after = version
-    after = replace(after, state=provisioning_state(after, statuses))
-    tx.usage.admit_replicas(after, before, statuses)
-    if requested.validate_only:
-        return tx.operations.preview_version(after, statuses)
-    tx.versions.write(after, statuses)
-    if after.encryption_sets != version.encryption_sets:
-        tx.uses.replace(after.name, needed_by(after))
-    if touched:
-        tx.outbox.add(after.uid, ENSURE_REPLICAS, desired_of(after, authority))
-    waited = tuple(dict.fromkeys((*planned.named, *touched)))
-    change = VersionChange(
-        verb=requested.verb,
-        version_uid=after.uid,
-        generation=after.generation,
-        wait_for=requested.wait_for,
-        regions=waited,
-        home=after.location,
-    )
-    at_once = not touched or requested.wait_for is WaitMode.ACCEPTED
-    untouched_home = requested.wait_for is WaitMode.HOME_REGION and after.location not in touched
-    return tx.operations.start_version_change(
-        change, after, statuses, owner=context.caller.id, done=at_once or untouched_home
-    )
-
-
-def next_statuses(
-    version: Version, before: Sequence[RegionStatus], touched: Sequence[str]
-) -> list[RegionStatus]:
-    """Answer the regions after a change of what is wanted: the usable ones stay usable.
-
-    A region that is wanted no more cannot be used from now on.
-    """
-    known = {one.location: one for one in before}
-    wanted = {one.location for one in version.target_regions}
-    after: list[RegionStatus] = []
-    for position, target in enumerate(version.target_regions):
-        count = version.count_in(target)
-        one = known.get(target.location)
-        if one is None:
-            after.append(RegionStatus(target.location, position, count, version.generation))
-            continue
-        since = version.generation if target.location in touched else one.wanted_since
-        state = RegionState.PENDING if one.removing else one.state
-        after.append(replace(one, position=position, wanted=count, wanted_since=since, state=state))
-    for one in before:
-        if one.location not in wanted:
-            going = replace(one, position=None, usable=False, state=RegionState.REMOVING)
-            since = version.generation if not one.removing else one.wanted_since
-            after.append(replace(going, wanted=0, wanted_since=since))
-    return after
 
 
 def _spellings(change: Change) -> list[str]:
@@ -358,82 +266,14 @@ def _counted(
     )
 
 
-def _touched(before: Version, after: Version) -> tuple[str, ...]:
-    """Answer the regions of which something that is copied is wanted otherwise."""
-    old = {
-        one.location: (before.count_in(one), before.storage_in(one))
-        for one in before.target_regions
-    }
-    new = {
-        one.location: (after.count_in(one), after.storage_in(one)) for one in after.target_regions
-    }
-    return tuple(
-        location
-        for location in dict.fromkeys((*new, *old))
-        if old.get(location) != new.get(location)
-    )
-
-
-def weigh(
-    tx: Tx,
-    before: Version,
-    after: Version,
-    placed: Sequence[Placement],
-    *,
-    violations: Violations,
-) -> None:
-    """Note the regions that do not have what a change wants more of them.
-
-    What is promised already is not weighed again.
-    """
-    weighed = _weighed(tx, after, _touched(before, after), placed)
-    check_capacity(after, weighed, violations)
-    security = security_type(tx, after)
-    check_confidential(weighed, security, violations)
-    encryption_rules.check_confidential(weighed, security, violations)
-
-
-def security_type(tx: Tx, version: Version) -> str:
-    """Answer the security type of a version, by the features that its definition gives it."""
-    definition = tx.definitions.get(parent(version.key))
-    found = definition.features if definition else ()
-    return features.security_type(features.in_force(found, version.number))
-
-
-def _weighed(
-    tx: Tx, version: Version, touched: Sequence[str], placed: Sequence[Placement]
-) -> list[Placement]:
-    """Answer the regions whose capacity is asked: those touched, with their paths if named."""
-    paths = {one.target.location: one.path for one in placed}
-    regions = tx.regions.of(touched)
-    return [
-        Placement(one, regions[one.location], paths.get(one.location, f"regions/{one.location}"))
-        for one in version.target_regions
-        if one.location in touched and one.location in regions
-    ]
-
-
 def _same(version: Version, existing: TargetRegion, sent: TargetRegion) -> bool:
     return (
         version.count_in(existing) == version.count_in(sent)
         and version.storage_in(existing) == version.storage_in(sent)
         and version.excluded_in(existing) == version.excluded_in(sent)
         and set(existing.additional) == set(sent.additional)
-        and same_encryption(existing, sent)
+        and alike(existing.encryption, sent.encryption)
     )
-
-
-def new_ones(version: Version, placed: Sequence[Placement]) -> list[Placement]:
-    """Answer the regions of a request that a version does not have."""
-    present = {one.location for one in version.target_regions}
-    return [one for one in placed if one.target.location not in present]
-
-
-def same_encryption(one: TargetRegion, other: TargetRegion) -> bool:
-    """Whether two entries for a region encrypt alike; names are compared by their keys."""
-    if one.encryption is None or other.encryption is None:
-        return one.encryption is other.encryption
-    return one.encryption.identity == other.encryption.identity
 
 
 _SENTENCES: Final = {

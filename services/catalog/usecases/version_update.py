@@ -6,8 +6,9 @@ from typing import Any, Final
 
 from services.catalog.domain import encryption_rules, reasons
 from services.catalog.domain.desired import WRITE_ACTION
+from services.catalog.domain.encryption import alike
 from services.catalog.domain.encryption_rules import entries, named_sets
-from services.catalog.domain.hardware import HostCaching
+from services.catalog.domain.profile import Profile, ProfileDisk
 from services.catalog.domain.region import Region
 from services.catalog.domain.targets import (
     Placement,
@@ -20,13 +21,13 @@ from services.catalog.domain.version import SafetyProfile, TargetRegion, Version
 from services.catalog.ports.calls import Context, Regions, Subscriptions
 from services.catalog.ports.operations import StartedOperation
 from services.catalog.ports.transaction import Mutation, Transact, Tx
-from services.catalog.usecases import checks, linked, version_encryption, version_targets
+from services.catalog.usecases import checks, linked, next_generation, version_encryption
 from services.catalog.usecases.linked import Demand
+from services.catalog.usecases.next_generation import Planned, Requested
 from services.catalog.usecases.resource_groups import tags_after
 from services.catalog.usecases.updates import Update, admit
 from services.catalog.usecases.version_create import authority_of
 from services.catalog.usecases.version_delete import missing
-from services.catalog.usecases.version_targets import Planned, Requested
 from services.kernel.errors import Aborted
 from services.kernel.field_mask import FieldTable, replaced
 from services.kernel.names import Name, key
@@ -78,41 +79,6 @@ FIELDS: Final = FieldTable(
     ),
     maps=frozenset({"tags"}),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ProfileDisk:
-    """A disk of a storage profile: the key of its source, and how it is cached where that is given.
-
-    The source is empty where all disks have one source together.
-    """
-
-    disk: str
-    source: str = ""
-    caching: HostCaching | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Profile:
-    """What a storage profile is compared by: `whole` is a kind of source and the key of its name.
-
-    `disks` are in their order.
-    """
-
-    whole: tuple[str, str] | None
-    disks: tuple[ProfileDisk, ...]
-
-    def is_of(self, stored: "Profile") -> bool:
-        """Whether what a request sends is the stored one: what it leaves open is as it is."""
-        known = {one.disk: one for one in stored.disks}
-        if self.whole != stored.whole or any(one.disk not in known for one in self.disks):
-            return False
-        if self.whole is None and len(self.disks) != len(known):
-            return False
-        return all(
-            one.source == known[one.disk].source and one.caching in {None, known[one.disk].caching}
-            for one in self.disks
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,16 +135,16 @@ def update(
         changes = FIELDS.changes(sent.mask, values, fields_of(version), violations)
         after = _changed(version, changes, placed, violations)
         if _REGIONS in changes:
-            new = version_targets.new_ones(version, placed)
+            new = next_generation.new_ones(version, placed)
             checks.enabled_regions(info, new, violations)
             after = version_encryption.check_new(tx, version, after, placed, violations=violations)
             _check_decided(version, after, allowed)
-        version_targets.weigh(tx, version, after, placed, violations=violations)
+        next_generation.weigh(tx, version, after, placed, violations=violations)
         admit(tx, version, sent.etag, violations)
         named = tuple(one.target.location for one in placed) if _REGIONS in changes else ()
         requested = Requested("update", command.wait_for, command.validate_only)
         planned = Planned(after, named)
-        return version_targets.commit(
+        return next_generation.commit(
             tx, requested, context, version, planned=planned, authority=authority
         )
 
@@ -288,7 +254,7 @@ def _check_kept(
             continue
         if before.storage_in(existing) != after.storage_in(one.target):
             violations.immutable(f"{one.path}.storage_account_type")
-        if not version_targets.same_encryption(existing, one.target):
+        if not alike(existing.encryption, one.target.encryption):
             violations.immutable(f"{one.path}.encryption")
 
 
