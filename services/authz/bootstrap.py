@@ -160,7 +160,7 @@ def build_server(
     issuers = frozenset({config.token_issuer})
     servicers: dict[str, object] = {
         "AuthorizationService": AuthorizationServicer(control, history, stores.policy.token, clock),
-        "RoleDefinitionService": RoleDefinitionServicer(context),
+        "RoleDefinitionService": RoleDefinitionServicer(context, limits),
         "RoleAssignmentService": RoleAssignmentServicer(context, limits),
         "DenyAssignmentService": DenyAssignmentServicer(context, limits),
         "EligibleAssignmentService": Unbuilt(),

@@ -24,6 +24,13 @@ PRINCIPAL: Final = Pattern(
     "tenants/{tenant}/servicePrincipals/{service_principal}",
 )
 ROLE_DEFINITION: Final = Pattern("roleDefinitions/{role_definition}")
+# Where a custom role may be assignable.
+ASSIGNABLE: Final = Pattern(
+    "tenants/{tenant}",
+    "tenants/{tenant}/managementGroups/{management_group}",
+    "subscriptions/{subscription}",
+    "subscriptions/{subscription}/resourceGroups/{resource_group}",
+)
 GALLERY: Final = Pattern(
     "subscriptions/{subscription}/resourceGroups/{resource_group}/galleries/{gallery}"
 )
@@ -325,3 +332,8 @@ def management_group_of(scope: str) -> str | None:
     """Answer the key of the management group that a scope is, None for anything else."""
     parts = names.key(scope).split("/")
     return "/".join(parts) if len(parts) == 4 and parts[2] == "managementgroups" else None
+
+
+def is_above_subscriptions(scope: str) -> bool:
+    """Whether a scope is the installation, a tenant or a management group."""
+    return subscription_of(scope) is None and not names.key(scope).startswith("regions/")

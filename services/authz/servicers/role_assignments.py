@@ -13,6 +13,7 @@ from services.authz.servicers.scoped_lists import ROLE_ASSIGNMENTS, list_at_scop
 from services.authz.servicers.writing import Context
 from services.authz.usecases import role_assignments
 from services.authz.usecases.limits import Limits
+from services.authz.usecases.roles import Reader
 from services.kernel.rpc.access import Access
 from services.kernel.rpc.call import Call
 
@@ -33,14 +34,14 @@ class RoleAssignmentServicer:
             request.role_assignment_id,
             self._context.caller_name(call),
         )
-        return self._context.write(
-            call,
-            request,
-            lambda unit, _: role_assignment(
-                role_assignments.create(unit, new, self._limits, call.violations)
-            ),
-            validate_only=request.validate_only,
-        )
+
+        def create(unit: Unit, _: Access) -> role_assignment_pb2.RoleAssignment:
+            reader = Reader(self._context.control.at(call.caller, unit.index))
+            return role_assignment(
+                role_assignments.create(unit, new, self._limits, call.violations, reader=reader)
+            )
+
+        return self._context.write(call, request, create, validate_only=request.validate_only)
 
     def GetRoleAssignment(
         self, request: pb.GetRoleAssignmentRequest, call: Call

@@ -124,7 +124,7 @@ class Context:
             caller_id=call.caller.id,
             principal=self.caller_name(call),
             workload=call.caller.workload or "authz",
-            action=call.policy.action,
+            action=call.policy.action or next(iter(call.policy.further_actions), ""),
             request_id=request_id,
             digest=request_digest(method, names, body.SerializeToString(deterministic=True)),
             trace_parent=call.trace.context.header(),

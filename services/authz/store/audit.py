@@ -56,10 +56,15 @@ class AuditLog:
 
         return self._db.transact(run)
 
-    def add(self, tx: Connection, events: Sequence[Event]) -> list[AuditRecord]:
-        """Add records in a transaction; the ends of their chains stay locked until it ends."""
+    def add(
+        self, tx: Connection, events: Sequence[Event], *, tenant: str = ""
+    ) -> list[AuditRecord]:
+        """Add records in a transaction; the ends of their chains stay locked until it ends.
+
+        `tenant` is the name of that whose log they are in where their resources do not say it.
+        """
         now = self._clock.now()
-        placed = [(event, *_place(tx, event.resource)) for event in events]
+        placed = [(event, *_place(tx, event.resource, tenant)) for event in events]
         ends = {chain: self._end(tx, chain) for chain in sorted({one[2] for one in placed})}
         added: list[AuditRecord] = []
         for event, home, chain in placed:
@@ -122,8 +127,10 @@ def _recorded(known: bytes, names: tuple[str, ...], digest: bytes) -> tuple[str,
     return names
 
 
-def _place(tx: Connection, resource: str) -> tuple[str, str]:
+def _place(tx: Connection, resource: str, known: str) -> tuple[str, str]:
     """Answer what a record about a resource is named below, and the chain that it is in."""
+    if known:
+        return known, key(known)
     subscription_key = subscription_of(resource)
     if subscription_key is not None:
         subscription = Rows(tx, SUBSCRIPTIONS).get(subscription_key)

@@ -167,7 +167,8 @@ class SqlPolicyStore:
         answer = reply(work(unit))
         position = LogPosition(head.epoch, head.position)
         if unit.changes:
-            self._audit.add(tx, [_event(command, unit.revision, now)])
+            event = _event(command, unit.revision, now)
+            self._audit.add(tx, [event], tenant=_tenant_of_role(command, unit.changes))
             revision = self._log.append(tx, self._encode(unit.changes, unit.revision, now))
             position = LogPosition(head.epoch, revision)
         if command.request_id:
@@ -208,6 +209,15 @@ class _NothingKept(Exception):
 
 def _installation(connection: Connection) -> str | None:
     return connection.execute(select(t.INSTALLATION.c.uid)).scalar_one_or_none()
+
+
+def _tenant_of_role(command: Command, changes: Sequence[Change]) -> str:
+    """Answer the tenant of the custom role that a call wrote: the name of a role has none."""
+    for change in changes:
+        record = change.record if isinstance(change, Put | Gone) else None
+        if isinstance(record, d.RoleDefinition) and record.key == key(command.resource):
+            return record.tenant
+    return ""
 
 
 def _event(command: Command, revision: int, now: datetime) -> Event:

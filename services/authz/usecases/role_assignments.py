@@ -10,14 +10,15 @@ from services.authz.domain.records import (
     ROLE_DEFINITION,
     Principal,
     RoleAssignment,
+    is_above_subscriptions,
     management_group_of,
     scoped,
-    subscription_of,
 )
 from services.authz.ports import Facts, Unit
 from services.authz.usecases.finding import chain_keys, found, require_parent
 from services.authz.usecases.limits import Limits, refuse_at_limit
 from services.authz.usecases.owners import owners_kept
+from services.authz.usecases.roles import Reader
 from services.kernel.errors import AlreadyExists, FailedPrecondition, NotFound
 from services.kernel.etag import etag_of, require_match
 from services.kernel.ids import new_uid
@@ -55,9 +56,14 @@ class Role:
 
 
 def create(
-    unit: Unit, new: NewRoleAssignment, limits: Limits, violations: Violations
+    unit: Unit,
+    new: NewRoleAssignment,
+    limits: Limits,
+    violations: Violations,
+    *,
+    reader: Reader | None = None,
 ) -> RoleAssignment:
-    """Give a role to a principal at a scope.
+    """Give a role to a principal at a scope; without a reader the installation itself does.
 
     Raises:
         InvalidArgument: a name cannot be read, with everything else that is wrong.
@@ -74,7 +80,7 @@ def create(
     facts = unit.facts
     require_parent(facts, new.scope)
     principal = principal_found(facts, key(new.principal), new.principal)
-    role = role_found(facts, key(new.role_definition), new.role_definition)
+    role = role_found(facts, key(new.role_definition), new.role_definition, reader)
     _refuse_outside(unit, role, new.scope)
     same = facts.same_assignment(key(new.scope), principal.key, key(role.name))
     if same is not None:
@@ -156,8 +162,8 @@ def principal_found(facts: Facts, principal_key: str, name: str) -> Principal:
     return principal
 
 
-def role_found(facts: Facts, role_key: str, name: str) -> Role:
-    """Answer a role, built in or custom.
+def role_found(facts: Facts, role_key: str, name: str, reader: Reader | None) -> Role:
+    """Answer a role, built in or custom; one that may not be read is as if it were not there.
 
     Raises:
         NotFound: ROLE_DEFINITION_NOT_FOUND.
@@ -168,7 +174,7 @@ def role_found(facts: Facts, role_key: str, name: str) -> Role:
             f"roleDefinitions/{built_in.id}", built_in.permissions, built_in.assignable_scopes
         )
     custom = facts.role_definition(role_key)
-    if custom is None:
+    if custom is None or (reader is not None and not reader.reads(custom)):
         raise NotFound(
             f"{name} does not exist",
             reason="ROLE_DEFINITION_NOT_FOUND",
@@ -186,8 +192,7 @@ def _refuse_outside(unit: Unit, role: Role, scope: str) -> None:
             reason="ROLE_NOT_ASSIGNABLE",
             metadata=where,
         )
-    above = subscription_of(scope) is None and not key(scope).startswith("regions/")
-    if above and any(one.data_actions for one in role.permissions):
+    if is_above_subscriptions(scope) and any(one.data_actions for one in role.permissions):
         at = "a management group" if management_group_of(scope) else "this scope"
         raise FailedPrecondition(
             f"{role.name} has data actions and cannot be assigned at {at}",

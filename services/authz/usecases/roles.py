@@ -5,19 +5,47 @@ from typing import Final
 
 from services.authz.domain.records import RoleDefinition
 from services.authz.ports import Facts
-from services.authz.usecases.finding import found
+from services.authz.usecases.finding import chain_keys, found
 from services.kernel.names import key
-from services.kernel.rpc.access import Access
 from services.policy import model
+from services.policy.access import LocalAccess
 from services.policy.builtin_roles import BUILT_IN_ROLES, BY_ID
 
+TYPE: Final = "RoleDefinition"
 READ: Final = "Microsoft.Authorization/roleDefinitions/read"
 # Built-in roles came with the first release; they have no times of their own.
 _ALWAYS: Final = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-def get(facts: Facts, name: str, access: Access) -> RoleDefinition:
-    """Answer a role; a custom one to those who may read it at one of its scopes.
+class Reader:
+    """Which custom roles a caller may read: those of a scope at, above or below which they may.
+
+    Who may read roles somewhere below a scope is offered those that are made for it, for they
+    can be assigned there.
+    """
+
+    def __init__(self, access: LocalAccess) -> None:
+        self._access: Final = access
+        self._reached: frozenset[str] | None = None
+
+    def reads(self, role: RoleDefinition) -> bool:
+        """Whether a custom role may be read."""
+        scopes = role.assignable_scopes
+        if any(self._access.allowed(READ, scope) for scope in scopes):
+            return True
+        if self._reached is None:
+            self._reached = self._above_what_is_read()
+        return not self._reached.isdisjoint(map(key, scopes))
+
+    def _above_what_is_read(self) -> frozenset[str]:
+        index, access = self._access.index, self._access
+        groups = (one for one in index.directory.management_groups if access.allowed(READ, one))
+        places = (*access.accessible(READ).allowed, *groups)
+        return frozenset(one for place in places for one in chain_keys(index, place))
+
+
+def get(facts: Facts, name: str, reader: Reader) -> RoleDefinition:
+    """Answer a role; a custom one to those who may read it at one of its scopes, or below.
 
     Raises:
         NotFound: RESOURCE_NOT_FOUND.
@@ -26,22 +54,20 @@ def get(facts: Facts, name: str, access: Access) -> RoleDefinition:
     built_in = BY_ID.get(folded.rpartition("/")[2])
     if built_in is not None:
         return of_built_in(built_in)
-    custom = facts.role_definition(folded)
-    if custom is not None and not readable(custom, access):
-        custom = None
-    return found(custom, "RoleDefinition", name)
+    return found(custom(facts, folded, reader), TYPE, name)
 
 
-def visible(facts: Facts, access: Access) -> list[RoleDefinition]:
+def custom(facts: Facts, role_key: str, reader: Reader) -> RoleDefinition | None:
+    """Answer a custom role that may be read."""
+    role = facts.role_definition(role_key)
+    return role if role is not None and reader.reads(role) else None
+
+
+def visible(facts: Facts, reader: Reader) -> list[RoleDefinition]:
     """Answer the built-in roles and those custom ones that may be read, by key."""
     roles = [of_built_in(one) for one in BUILT_IN_ROLES]
-    roles += [one for one in facts.role_definitions() if readable(one, access)]
+    roles += [one for one in facts.role_definitions() if reader.reads(one)]
     return sorted(roles, key=lambda one: one.key)
-
-
-def readable(role: RoleDefinition, access: Access) -> bool:
-    """Whether a custom role may be read."""
-    return any(access.allowed(READ, scope) for scope in role.assignable_scopes)
 
 
 def of_built_in(role: model.RoleDefinition) -> RoleDefinition:

@@ -91,7 +91,7 @@ class _Bearer(grpc.UnaryUnaryClientInterceptor):
 class Installation:
     """An authz service with its database, its keys and its ports."""
 
-    def __init__(self, data: Path, url: str = "") -> None:
+    def __init__(self, data: Path, url: str = "", **settings: Any) -> None:
         self.layout = Layout(data)
         write(self.layout, {})
         config = load(Config, "authz", file=self.layout.config, environ={})
@@ -102,6 +102,7 @@ class Installation:
             feed_listen=ANY_PORT,
             database_url=url or config.database_url,
             grace_seconds=0.2,
+            **settings,
         )
         prepare(self.config)
         self.db = Database.open(self.config.database_url)
@@ -274,6 +275,8 @@ class Refusal:
     def __init__(self) -> None:
         self.info = error_details_pb2.ErrorInfo()
         self.fields: Sequence[str] = ()
+        self.quotas: Sequence[str] = ()
+        self.preconditions: Sequence[str] = ()
 
     def read(self, error: Any) -> None:
         trailing = dict(error.trailing_metadata())
@@ -286,3 +289,11 @@ class Refusal:
                 bad = error_details_pb2.BadRequest()
                 detail.Unpack(bad)
                 self.fields = [one.field for one in bad.field_violations]
+            if kind == "google.rpc.QuotaFailure":
+                quota = error_details_pb2.QuotaFailure()
+                detail.Unpack(quota)
+                self.quotas = [one.subject for one in quota.violations]
+            if kind == "google.rpc.PreconditionFailure":
+                failed = error_details_pb2.PreconditionFailure()
+                detail.Unpack(failed)
+                self.preconditions = [one.type for one in failed.violations]
