@@ -314,9 +314,17 @@ class Tasks:
     def _count_crossed(
         self, ledger: Ledger, replica: Replica, disks: Sequence[ReplicaDisk]
     ) -> None:
+        """Count what came from another region, once however many replicas the region has.
+
+        On one machine replicas of a region are copied from elsewhere at the same time, where
+        over a network they would wait for the first one: what that brought is what counts.
+        """
         region = ledger.region(replica.location)
         origin = replica.source_location
         if region is None or origin in {"", replica.location}:
+            return
+        others = ledger.tx.replicas.of_region(replica.version, replica.location)
+        if any(one.is_good and one.slot != replica.slot for one in others):
             return
         moved = sum(one.progress.counters.copied for one in disks)
         ledger.put_region(replace(region, crossed_bytes=region.crossed_bytes + moved))

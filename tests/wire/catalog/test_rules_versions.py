@@ -181,6 +181,8 @@ def test_a_new_region_may_have_a_storage_type_of_its_own(world: World) -> None:
 
 def test_the_whole_is_failed_else_in_progress_else_completed(world: World) -> None:
     version, _ = world.version(regions=("eastus", "eastus2", "westus"))
+    pending = states.REGIONAL_REPLICATION_STATE_PENDING
+    assert {one.state for one in version.replication_status.summary} == {pending}
     aggregate = states.AggregatedReplicationState
     for location, state, expected in (
         ("eastus", REPLICATING, aggregate.AGGREGATED_REPLICATION_STATE_IN_PROGRESS),
