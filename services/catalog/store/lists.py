@@ -185,6 +185,7 @@ _LATEST: Final = (
 _USABLE: Final = _resolution.where(
     _v.key == bindparam("k"), _r.location == bindparam("l"), _r.usable
 )
+# Region by region: there are few of them, and a definition may have very many versions.
 _LATEST_IN: Final = (
     select(_regions.c.id)
     .where(
