@@ -136,7 +136,8 @@ class _Resolver:
                 key(f"{grant.gallery}/images/{image_id}/versions/{number}")
             )
             raise self._grants.missing(image) if deleted is None else missing(image.text, deleted)
-        if self._readers.views.versions(replace(query, location="", selectable=False)):
+        anything = replace(query, location="", selectable=False, with_deleted=True)
+        if self._readers.views.versions(anything):
             raise NotFound(
                 f"{image.text} has no version that latest may mean",
                 reason=reasons.NO_LATEST,

@@ -51,5 +51,5 @@ def spelled() -> Iterator[str]:
                 yield node.attr
             elif path.name == "sources.py" and isinstance(node, ast.Constant):
                 # It calls every kind of source alike, each by its name.
-                yield from (f"{verb}{node.value}" for verb in ("Create", "Get", "Delete"))
-                yield f"List{node.value}s"
+                yield from (f"{verb}{node.value!s}" for verb in ("Create", "Get", "Delete"))
+                yield f"List{node.value!s}s"

@@ -247,6 +247,11 @@ def test_soft_delete_is_in_galleries_of_every_mode(world: World, policy: Policy)
     assert seen.image_version == f"{image}/versions/1.0.0"
     assert seen.consumption_end_time == version.consumption_end_time
     assert consumer.resolve(image).image_version == f"{image}/versions/{last(older.name)}"
+    assert world.wait(delete(world, older.name)).HasField("response")
+    for left in (f"{image}/versions/1.0.0", f"{image}/versions/0.9.0"):
+        assert consumer.resolve(left).image_version == left
+    with refused(Code.NOT_FOUND, "NO_LATEST"):
+        consumer.resolve(image)
 
 
 @pytest.mark.parametrize(
