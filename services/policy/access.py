@@ -12,6 +12,7 @@ from services.kernel.names import ROOT, fold
 from services.policy.accessible import Accessible, accessible, united
 from services.policy.authority import PolicyAuthority, Subject
 from services.policy.callers import Identity, asker, without_token
+from services.policy.conditions import Attributes
 from services.policy.consistency import LogPosition
 from services.policy.decision import Decision, Question, Reason
 from services.policy.directory import Directory
@@ -51,23 +52,23 @@ class LocalAccess:
         """The revision at which everything here is decided."""
         return self.index.revision
 
-    def decide(self, action: str, scope: str) -> Decision:
+    def decide(self, action: str, scope: str, attributes: Attributes | None = None) -> Decision:
         """Decide one question; a denial is an answer, and so is that it makes no sense."""
-        question = Question(action, scope)
+        question = Question(action, scope, attributes=attributes)
         who = asker(self._identities, scope, self.index.directory)
         decision = evaluate(self.index, who.key, question, now=self._now)
         self._observe(question, decision)
         return decision
 
-    def require(self, action: str, scope: str) -> None:
-        """Demand `action` at `scope`.
+    def require(self, action: str, scope: str, attributes: Attributes | None = None) -> None:
+        """Demand `action` at `scope`; `attributes` are what conditions may look at.
 
         Raises:
             PermissionDenied: not held, or `scope` does not exist.
             NotFound: `scope` is a view of what is not shared with the caller's subscription.
             InvalidName: `scope` is no scope.
         """
-        decision = self.decide(action, scope)
+        decision = self.decide(action, scope, attributes)
         if not decision.allowed:
             raise denial(decision.reason, action, scope)
 

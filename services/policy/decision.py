@@ -4,6 +4,7 @@ import enum
 from dataclasses import dataclass
 from typing import Final
 
+from services.policy.conditions import Attributes
 from services.policy.model import Plane
 
 
@@ -40,11 +41,15 @@ INVALID: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """May the caller do `action` at `scope`? Both in any spelling."""
+    """May the caller do `action` at `scope`? Both in any spelling.
+
+    `attributes` are what conditions may look at; without them one that needs any is not true.
+    """
 
     action: str
     scope: str
     plane: Plane = Plane.CONTROL
+    attributes: Attributes | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from typing import Final
 
 from services.kernel.errors import InvalidName
 from services.policy.actions import KNOWN, ActionRegistry
+from services.policy.conditions import NO_ATTRIBUTES
 from services.policy.decision import INVALID, Decision, Question, Reason
 from services.policy.index import PolicyIndex
 from services.policy.scopes import Scope, View
@@ -55,12 +56,21 @@ def evaluate(
     except InvalidName:
         return Decision(False, Reason.MALFORMED_RESOURCE, index.revision)
     key = (caller, action, question.plane, scope.key)
-    known = index.remembered(key)
+    attributes = question.attributes
+    # Attributes are of one call; what was decided without them says nothing about it.
+    known = index.remembered(key) if attributes is None else None
     if known is not None:
         return known
-    search = Search(index, caller, action, plane=question.plane, now=now)
+    search = Search(
+        index,
+        caller,
+        action,
+        plane=question.plane,
+        now=now,
+        attributes=NO_ATTRIBUTES if attributes is None else attributes,
+    )
     decision = _decide(index, scope, action, search)
-    if search.is_timeless:
+    if search.is_timeless and attributes is None:
         index.remember(key, decision)
     return decision
 

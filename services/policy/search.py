@@ -5,6 +5,7 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from services.policy.conditions import NO_ATTRIBUTES, Attributes, holds, understood
 from services.policy.decision import Decision, Reason
 from services.policy.index import PolicyIndex
 from services.policy.model import EVERYONE, EligibleAssignment, Plane
@@ -32,10 +33,26 @@ _SPECIFICITY: Final[Mapping[Reason, int]] = MappingProxyType(
 class Search:
     """Steps 3 and 4 of the algorithm, for one known action of one caller at one moment."""
 
-    __slots__ = ("_action", "_caller", "_identities", "_index", "_now", "_plane", "is_timeless")
+    __slots__ = (
+        "_action",
+        "_attributes",
+        "_caller",
+        "_identities",
+        "_index",
+        "_now",
+        "_plane",
+        "is_timeless",
+    )
 
     def __init__(
-        self, index: PolicyIndex, caller: str, action: str, *, plane: Plane, now: datetime
+        self,
+        index: PolicyIndex,
+        caller: str,
+        action: str,
+        *,
+        plane: Plane,
+        now: datetime,
+        attributes: Attributes = NO_ATTRIBUTES,
     ) -> None:
         """`action` is folded, `caller` the key of a principal, known or not."""
         self._index = index
@@ -44,6 +61,7 @@ class Search:
         self._action = action
         self._plane = plane
         self._now = now
+        self._attributes = attributes
         #: Whether nothing that was looked at so far depends on the moment.
         self.is_timeless = True
 
@@ -107,8 +125,16 @@ class Search:
             return Reason.EXPIRED
         if isinstance(held, EligibleAssignment) and not self._is_activated(held):
             return Reason.ELIGIBLE_NOT_ACTIVE
-        # No condition is understood yet: one that is not understood grants nothing.
-        return Reason.CONDITION_UNSUPPORTED if held.condition else Reason.ROLE_ASSIGNMENT
+        return self._conditional(held.condition) if held.condition else Reason.ROLE_ASSIGNMENT
+
+    def _conditional(self, condition: str) -> Reason:
+        expression = understood(condition)
+        if expression is None:
+            return Reason.CONDITION_UNSUPPORTED
+        outcome = holds(expression, self._action, self._attributes)
+        if outcome is None:
+            outcome = self._attributes.presumed
+        return Reason.ROLE_ASSIGNMENT if outcome else Reason.CONDITION_FALSE
 
     def _is_activated(self, held: EligibleAssignment) -> bool:
         return any(
