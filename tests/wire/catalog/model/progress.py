@@ -1,0 +1,188 @@
+"""How what is wanted becomes what is: generations, regions, operations (DESIGN section 4).
+
+Each change commits the next generation and has an operation of its own, done when the regions it
+named or touched are done at that generation or a later one. A region once COMPLETED stays usable
+until it is removed or holds no good replica.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from tests.wire.catalog.model.records import Operation, Row, Version
+from tests.wire.catalog.model.requests import Target
+from tests.wire.catalog.model.state import State
+from tests.wire.catalog.model.words import Aggregate, Provisioning, RegionState, Wait
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """What replication tells of one region of a version at one generation."""
+
+    uid: str
+    location: str
+    generation: int
+    state: RegionState
+    usable: bool
+    good: int
+
+
+def restate(version: Version, targets: Sequence[Target], count: int) -> set[str]:
+    """Want other regions or counts; answer the regions that this touches."""
+    before = {one.location: version.wanted(one) for one in version.targets}
+    version.targets = list(targets)
+    version.count = count
+    after = {one.location: version.wanted(one) for one in version.targets}
+    touched = {
+        where for where in before.keys() | after.keys() if before.get(where) != after.get(where)
+    }
+    if not touched:
+        return touched
+    version.generation += 1
+    version.wishes[version.generation] = after
+    for where in touched & after.keys():
+        row = version.rows.get(where)
+        if row is None or row.removed is not None:
+            version.rows[where] = Row(where, version.generation, version.generation)
+        else:
+            row.wished = version.generation
+    for where in touched - after.keys():
+        row = version.rows[where]
+        row.state, row.usable, row.removed = RegionState.REMOVING, False, version.generation
+    return touched
+
+
+def start(
+    state: State, version: Version, verb: str, wait: Wait, regions: Collection[str]
+) -> Operation:
+    """Begin the operation of a change that was just committed."""
+    made = Operation(verb, version.uid, version.generation, wait, sorted(regions))
+    if wait is Wait.ACCEPTED:
+        made.regions = []
+    elif wait is Wait.HOME_REGION:
+        made.regions = [one for one in made.regions if one == version.location]
+    state.operations.append(made)
+    _settle(made, version)
+    return made
+
+
+def apply(state: State, version: Version, event: Event) -> None:
+    """Take up what replication tells."""
+    version.told = max(version.told, event.generation)
+    row = version.rows.get(event.location)
+    if row is None:
+        return
+    if row.removed is not None:
+        if event.state is RegionState.REMOVED and event.generation >= row.removed:
+            del version.rows[event.location]
+    elif event.generation >= row.added:
+        row.state, row.usable, row.good = event.state, event.usable, event.good
+        if event.state in _ENDS:
+            row.observed = max(row.observed, event.generation)
+        row.completed = row.completed or event.state is RegionState.COMPLETED
+    if all(one.done(version.generation) for one in version.rows.values()):
+        version.settled = True
+    if all(one.done(one.wished) for one in version.rows.values()):
+        version.undeleting = False
+    for operation in state.pending(version):
+        _settle(operation, version)
+
+
+def cancel(state: State, version: Version) -> None:
+    """A delete ends what was under way."""
+    for operation in state.pending(version):
+        operation.outcome = "CANCELLED"
+
+
+def summary(version: Version) -> list[Row]:
+    """The order of the replication status: target regions, then those being removed."""
+    order = [one.location for one in version.targets]
+    wanted = [row for row in version.rows.values() if row.removed is None]
+    going = [row for row in version.rows.values() if row.removed is not None]
+    return sorted(wanted, key=lambda row: order.index(row.location)) + going
+
+
+def provisioning(version: Version) -> set[Provisioning]:
+    """What may be said of the whole version now."""
+    if version.deleting:
+        return {Provisioning.DELETING}
+    rows = [row for row in version.rows.values() if row.removed is None]
+    if version.soft_deleted:
+        # The contract tells the state of a soft delete apart, and leaves this one open.
+        return set(Provisioning) - {Provisioning.DELETING}
+    failed = any(row.state is RegionState.FAILED for row in rows)
+    ended = {Provisioning.FAILED if failed else Provisioning.SUCCEEDED}
+    if all(row.done(version.generation) for row in version.rows.values()):
+        return ended
+    under_way = {Provisioning.UPDATING}
+    if not version.settled:
+        under_way = {Provisioning.CREATING}
+        if version.generation > 1:
+            under_way.add(Provisioning.UPDATING)
+    # The contract does not say which it is where each region is done with what changed for it,
+    # and some have not told so at the newest generation.
+    done = all(row.done(row.wished) for row in version.rows.values())
+    return under_way | ended if done else under_way
+
+
+def regional(version: Version, row: Row) -> set[Provisioning]:
+    """What may be said of one region now."""
+    if version.soft_deleted and row.removed is None:
+        # Until when it may be read is wanted otherwise too; whether that counts is left open.
+        return {Provisioning.UPDATING, *_regional(row)}
+    return _regional(row)
+
+
+def _regional(row: Row) -> set[Provisioning]:
+    if row.removed is not None:
+        return {Provisioning.DELETING}
+    if row.state is RegionState.FAILED:
+        if row.done(row.wished):
+            return {Provisioning.FAILED}
+        return {Provisioning.FAILED, _under_way(row)}
+    if row.completed and row.done(row.wished):
+        return {Provisioning.SUCCEEDED}
+    return {_under_way(row)}
+
+
+def aggregate(version: Version) -> set[Aggregate]:
+    """All regions together, worst first; a region is not done while it is behind.
+
+    Whether it is behind the newest generation, or the newest that wants something else of it, and
+    whether a region that goes counts, is left open.
+    """
+    rows = [row for row in version.rows.values() if row.removed is None]
+    if version.soft_deleted and not rows:
+        return set(Aggregate)
+    found = {
+        _worst(row.state if row.done(row.wished) else RegionState.PENDING for row in rows),
+        _worst(row.state if row.done(version.generation) else RegionState.PENDING for row in rows),
+    }
+    whole = all(row.state is RegionState.COMPLETED for row in rows)
+    if found == {Aggregate.COMPLETED} and (len(rows) < len(version.rows) or not whole):
+        # One goes, or is done and no longer whole, for which the contract has no word.
+        found.add(Aggregate.IN_PROGRESS)
+    return found
+
+
+def _worst(states: Iterable[RegionState]) -> Aggregate:
+    found = set(states)
+    if RegionState.FAILED in found:
+        return Aggregate.FAILED
+    done = found <= {RegionState.COMPLETED, RegionState.DEGRADED}
+    return Aggregate.COMPLETED if done else Aggregate.IN_PROGRESS
+
+
+_ENDS = frozenset({RegionState.COMPLETED, RegionState.FAILED})
+
+
+def _under_way(row: Row) -> Provisioning:
+    return Provisioning.UPDATING if row.completed else Provisioning.CREATING
+
+
+def _settle(operation: Operation, version: Version) -> None:
+    rows = [version.rows[one] for one in operation.regions if one in version.rows]
+    if not all(row.done(operation.generation) for row in rows):
+        return
+    failed = frozenset(row.location for row in rows if row.state is RegionState.FAILED)
+    operation.failed = failed
+    operation.outcome = "REGIONS_FAILED" if failed else ""
