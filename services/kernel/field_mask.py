@@ -58,6 +58,10 @@ class FieldTable:
                 changes[path] = value
         return changes
 
+    def check(self, mask: Sequence[str], violations: Violations) -> None:
+        """Note what is wrong with a mask by itself, where there is nothing to compare with."""
+        self._selected(mask, violations)
+
     def _selected(self, mask: Sequence[str], violations: Violations) -> set[str]:
         if not mask or list(mask) == [ALL]:
             return set(self.mutable | self.immutable)

@@ -6,12 +6,12 @@ from typing import Any, Final
 
 from services.catalog.domain import features, names, reasons
 from services.catalog.domain.definition import Definition, Recommended
-from services.catalog.domain.hardware import PurchasePlan
+from services.catalog.domain.hardware import Architecture, HyperVGeneration, PurchasePlan
 from services.catalog.ports.calls import Context, Subscriptions
 from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks
 from services.catalog.usecases.resource_groups import tags_after
-from services.catalog.usecases.updates import Update, admit, revised
+from services.catalog.usecases.updates import Update, admit, refuse_absent, revised
 from services.kernel.errors import NotFound
 from services.kernel.field_mask import FieldTable, replaced
 from services.kernel.names import fold
@@ -50,6 +50,8 @@ FIELDS: Final = FieldTable(
     maps=frozenset({"tags"}),
 )
 """What DESIGN section 4 lists under "What may be updated"."""
+# What these mean where they are not set.
+_UNSET: Final = {"hyper_v_generation": HyperVGeneration.V1, "architecture": Architecture.X64}
 
 
 def update(
@@ -74,9 +76,9 @@ def update(
         definition = tx.definitions.get(command.name.key, lock=True)
         gallery = tx.galleries.get(command.name.parent().key, share=True)
         if definition is None or gallery is None:
-            violations.raise_if_any()
-            raise NotFound.of(names.DEFINITION_TYPE, command.name.text)
-        sent = _as_stored(command.sent, definition)
+            absent = NotFound.of(names.DEFINITION_TYPE, command.name.text)
+            raise refuse_absent(command, FIELDS, violations, absent)
+        sent = _as_stored(command.with_defaults(_UNSET).sent, definition)
         changes = FIELDS.changes(command.mask, sent, fields_of(definition), violations)
         changed = _changed(definition, changes, violations)
         if changed.end_of_life_time != definition.end_of_life_time:

@@ -88,7 +88,7 @@ def create(
         if region is None or command.os_type is None or command.os_state is None:
             raise AssertionError("what is missing is a violation")
         definition = Definition(
-            name=name,
+            name=f"{gallery.name}/images/{command.id}",
             uid=new_uid(),
             location=region.id,
             create_time=now,

@@ -90,11 +90,12 @@ def create(
             raise checks.parent_missing(names.RESOURCE_GROUP_TYPE, command.parent.text, found)
         found.raise_if_any()
         checks.not_going(tx, group)
-        _refuse_taken(tx, gallery)
+        named = replace(gallery, name=f"{group.name}/galleries/{command.id}")
+        _refuse_taken(tx, named)
         if sharing.public_name:
             tx.galleries.reserve_public_name(sharing.public_name, uid)
-        tx.galleries.insert(gallery)
-        return ShownGallery(gallery)
+        tx.galleries.insert(named)
+        return ShownGallery(named)
 
     return mutation.commit(work)
 

@@ -22,7 +22,7 @@ from services.catalog.ports.transaction import Mutation, Transact, Tx
 from services.catalog.usecases import checks, gallery_contents, sharing
 from services.catalog.usecases.galleries import SHARE_ACTION, check_texts, new_public_name
 from services.catalog.usecases.resource_groups import tags_after
-from services.catalog.usecases.updates import Update, admit, revised
+from services.catalog.usecases.updates import Update, admit, refuse_absent, revised
 from services.kernel.clock import Clock
 from services.kernel.errors import Aborted, NotFound, StoaError
 from services.kernel.field_mask import FieldTable, replaced
@@ -102,8 +102,8 @@ def update(
         checks.subscription(subscriptions, command.name.text, violations)
         gallery = tx.galleries.get(command.name.key, lock=True)
         if gallery is None:
-            violations.raise_if_any()
-            raise NotFound.of(names.GALLERY_TYPE, command.name.text)
+            absent = NotFound.of(names.GALLERY_TYPE, command.name.text)
+            raise refuse_absent(command, FIELDS, violations, absent)
         changes = FIELDS.changes(
             command.mask, command.sent, {"location": gallery.location}, violations
         )

@@ -9,7 +9,7 @@ from services.catalog.domain.resource_group import ResourceGroup
 from services.catalog.ports.calls import Context, Regions, Subscriptions
 from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks
-from services.catalog.usecases.updates import Update, admit, revised
+from services.catalog.usecases.updates import Update, admit, refuse_absent, revised
 from services.kernel.errors import NotFound
 from services.kernel.field_mask import FieldTable
 from services.kernel.ids import new_uid
@@ -97,8 +97,8 @@ def update(
         checks.subscription(subscriptions, command.name.text, violations)
         group = tx.groups.get(command.name.key, lock=True)
         if group is None:
-            violations.raise_if_any()
-            raise NotFound.of(names.RESOURCE_GROUP_TYPE, command.name.text)
+            absent = NotFound.of(names.RESOURCE_GROUP_TYPE, command.name.text)
+            raise refuse_absent(command, FIELDS, violations, absent)
         current = {"location": group.location, "tags": group.tags}
         changes = FIELDS.changes(command.mask, command.sent, current, violations)
         admit(tx, group, command.etag, violations)

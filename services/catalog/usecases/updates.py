@@ -8,7 +8,9 @@ from services.catalog.domain.resource import Resource
 from services.catalog.ports.calls import Context
 from services.catalog.ports.transaction import Tx
 from services.catalog.usecases import checks
+from services.kernel.errors import NotFound
 from services.kernel.etag import require_match
+from services.kernel.field_mask import FieldTable
 from services.kernel.names import Name
 from services.kernel.violations import Violations
 
@@ -27,6 +29,28 @@ class Update:
     etag: str
     mask: Sequence[str]
     sent: Mapping[str, Any]
+
+    def with_defaults(self, defaults: Mapping[str, Any]) -> "Update":
+        """Answer this with what a field means that the mask names and the request leaves unset."""
+        meant = {
+            path: value
+            for path, value in defaults.items()
+            if path in self.mask and self.sent[path] is None
+        }
+        return replace(self, sent={**self.sent, **meant}) if meant else self
+
+
+def refuse_absent(
+    update: Update, fields: FieldTable, violations: Violations, absent: NotFound
+) -> NotFound:
+    """Answer the error for an update of what is not there.
+
+    Raises:
+        InvalidArgument: the request alone shows that it is wrong, its mask too.
+    """
+    fields.check(update.mask, violations)
+    violations.raise_if_any()
+    return absent
 
 
 def check_etag(sent: str, resource: Resource) -> None:

@@ -8,6 +8,7 @@ from services.catalog.domain import encryption_rules, reasons
 from services.catalog.domain.desired import WRITE_ACTION
 from services.catalog.domain.encryption import alike
 from services.catalog.domain.encryption_rules import entries, named_sets
+from services.catalog.domain.hardware import StorageType
 from services.catalog.domain.profile import Profile, ProfileDisk
 from services.catalog.domain.region import Region
 from services.catalog.domain.targets import (
@@ -17,7 +18,13 @@ from services.catalog.domain.targets import (
     check_shallow,
     place,
 )
-from services.catalog.domain.version import SafetyProfile, TargetRegion, Version, WaitMode
+from services.catalog.domain.version import (
+    ReplicationMode,
+    SafetyProfile,
+    TargetRegion,
+    Version,
+    WaitMode,
+)
 from services.catalog.ports.calls import Context, Regions, Subscriptions
 from services.catalog.ports.operations import StartedOperation
 from services.catalog.ports.transaction import Mutation, Transact, Tx
@@ -25,7 +32,7 @@ from services.catalog.usecases import checks, linked, next_generation, version_e
 from services.catalog.usecases.linked import Demand
 from services.catalog.usecases.next_generation import Planned, Requested
 from services.catalog.usecases.resource_groups import tags_after
-from services.catalog.usecases.updates import Update, admit
+from services.catalog.usecases.updates import Update, admit, refuse_absent
 from services.catalog.usecases.version_create import authority_of
 from services.catalog.usecases.version_delete import missing
 from services.kernel.errors import Aborted
@@ -79,6 +86,11 @@ FIELDS: Final = FieldTable(
     ),
     maps=frozenset({"tags"}),
 )
+# What these mean where they are not set.
+_UNSET: Final = {
+    "storage_account_type": StorageType.STANDARD_LRS,
+    "replication_mode": ReplicationMode.FULL,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +120,7 @@ def update(
         Aborted: ETAG_MISMATCH, or the version is being deleted.
         Unavailable: a region is not known yet, and replication does not answer.
     """
-    sent = command.update
+    sent = command.update.with_defaults(_UNSET)
     name = sent.name
     target = Demand(WRITE_ACTION, name.text, "name")
     targets: Sequence[TargetRegion] = sent.sent[_REGIONS] or ()
@@ -128,8 +140,8 @@ def update(
         violations = context.violations.copy()
         version = tx.versions.get(name.key, lock=True)
         if version is None:
-            violations.raise_if_any()
-            raise missing(name.text, tx.versions.deleted(name.key))
+            absent = missing(name.text, tx.versions.deleted(name.key))
+            raise refuse_absent(sent, FIELDS, violations, absent)
         checks.not_soft_deleted(version, violations)
         values = _as_stored(sent.sent, version)
         changes = FIELDS.changes(sent.mask, values, fields_of(version), violations)

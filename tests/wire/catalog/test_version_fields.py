@@ -9,9 +9,10 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from stoa.catalog.v1 import image_definition_pb2, machine_hardware_pb2, target_region_pb2
+from stoa.catalog.v1 import image_definition_service_pb2 as definitions_pb
 from stoa.catalog.v1 import image_version_pb2 as pb
 from stoa.catalog.v1 import image_version_requests_pb2 as requests_pb
-from stoa.catalog.v1 import machine_hardware_pb2, target_region_pb2
 from stoa.catalog.v1 import version_profiles_pb2 as profiles_pb
 from stoa.type.v1 import os_type_pb2, storage_pb2
 
@@ -362,7 +363,7 @@ def test_the_storage_type_of_a_region_that_the_version_has_never_changes(world: 
 def test_an_update_removes_a_region_that_it_leaves_out_by_the_guard(
     world: World, guard: bool | None, removed: bool
 ) -> None:
-    more = {}
+    more: dict[str, Any] = {}
     if guard is not None:
         more["safety_profile"] = profiles_pb.SafetyProfile(
             allow_deletion_of_replicated_locations=guard
@@ -431,3 +432,41 @@ def test_a_source_of_another_installation_is_refused(world: World, policy: Polic
     # Who may do nothing there is not even told that.
     with refused(Code.PERMISSION_DENIED, "LINKED_PERMISSION_DENIED"):
         world.owner.versions.CreateImageVersion(request)
+
+
+def test_an_immutable_field_that_is_unset_means_its_default(world: World) -> None:
+    plain, _ = world.version()
+    update(world, pb.ImageVersion(name=plain.name, tags={"a": "b"}), "tags", "storage_account_type")
+    assert dict(world.get(plain.name).tags) == {"a": "b"}
+    name = world.definition(hyper_v_generation=V2)
+    changed = definitions_pb.UpdateImageDefinitionRequest(
+        image_definition=image_definition_pb2.ImageDefinition(name=name)
+    )
+    changed.update_mask.paths.extend(["hyper_v_generation"])
+    with refused(Code.FAILED_PRECONDITION, "PROPERTY_CHANGE_NOT_ALLOWED"):
+        world.owner.definitions.UpdateImageDefinition(changed)
+    changed.image_definition.hyper_v_generation = V2
+    world.owner.definitions.UpdateImageDefinition(changed)
+
+
+def test_what_is_wrong_with_a_request_is_told_where_there_is_nothing_to_update(
+    world: World,
+) -> None:
+    absent = pb.ImageVersion(name=f"{world.definition()}/versions/9.9.9", replica_count=0)
+    with refused(Code.INVALID_ARGUMENT) as found:
+        update(world, absent, "colour", "replica_count")
+    assert set(found.fields) == {"update_mask", "image_version.replica_count"}
+    absent.ClearField("replica_count")
+    with refused(Code.INVALID_ARGUMENT) as found:
+        update(world, absent, "colour")
+    assert set(found.fields) == {"update_mask"}
+    with refused(Code.NOT_FOUND, "RESOURCE_NOT_FOUND"):
+        update(world, absent, "tags")
+
+
+def test_a_child_is_named_below_its_parent_as_that_is_spelled(world: World) -> None:
+    group = world.group()
+    gallery = world.gallery("/".join([*group.split("/")[:3], group.split("/")[3].upper()]))
+    assert gallery.startswith(f"{group}/")
+    definition = world.definition(f"{group}/galleries/{gallery.rpartition('/')[2].upper()}")
+    assert definition.startswith(f"{gallery}/")

@@ -182,8 +182,9 @@ def test_lists_are_of_ones_own_or_of_all_page_by_page(world: World) -> None:
     reader = world.call(BOB, (BOB, READ))
     assert listed(reader, filter="done = true") == [done]
     assert listed(reader, filter="done != true") == everything[1:]
+    assert listed(reader, filter="done = true AND done = false") == []
     with pytest.raises(InvalidArgument):
-        listed(reader, filter="done = true AND done = false")
+        listed(reader, filter="colour = red")
 
 
 def test_a_wait_ends_with_the_operation(world: World) -> None:
