@@ -6,8 +6,10 @@ from typing import Any, Final, assert_never
 
 from google.protobuf.message import Message
 
+from services.catalog.convert.hardware import ARCHITECTURES, OS_TYPES
 from services.catalog.domain.hardware import Architecture, HyperVGeneration, OsState, OsType
 from services.catalog.domain.region import location_key
+from services.catalog.ports.views import STATED, Sought
 from services.kernel.filter import Comparison, Kind, Op
 from services.kernel.names import fold, key
 
@@ -58,6 +60,25 @@ _COMPARED_BY: Final[Mapping[str, Callable[[str], str]]] = {
 def fits(message: Message, comparisons: Sequence[Comparison]) -> bool:
     """Whether all comparisons hold for a message."""
     return all(_holds(_value(message, one.field), one) for one in comparisons)
+
+
+def is_stated(one: Comparison) -> bool:
+    """Whether a comparison is left to the database, which holds what the view shows."""
+    return one.field in STATED and one.op in {Op.EQ, Op.NE}
+
+
+def sought(wanted: Any) -> Sought:
+    """Answer what a search asks for, as far as a database can tell: `matches` decides."""
+    comparisons = []
+    if wanted.publisher:
+        comparisons.append(Comparison("identifier.publisher", Op.EQ, wanted.publisher))
+    for field, known in (("os_type", OS_TYPES), ("architecture", ARCHITECTURES)):
+        member = known.member(getattr(wanted, field))
+        if member is not None:
+            comparisons.append(Comparison(field, Op.EQ, member.value))
+    # Databases do not agree about the case of other letters.
+    words = [word for word in wanted.query.split() if word.isascii()]
+    return Sought(words, comparisons)
 
 
 def matches(match: Any, wanted: Any) -> bool:

@@ -6,13 +6,17 @@ there by the catalog's own rows; nothing is kept in between, so that what is tak
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from operator import itemgetter
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from services.catalog.convert import views as convert
 from services.catalog.convert.views import ViewType
-from services.catalog.domain.gallery import Gallery
-from services.catalog.ports.views import DefinitionView, VersionView, ViewQuery
+from services.catalog.ports.views import (
+    DefinitionView,
+    GalleryView,
+    Sought,
+    VersionView,
+    ViewQuery,
+)
 from services.catalog.servicers.dependencies import Dependencies
 from services.catalog.servicers.mutations import scope_of
 from services.catalog.servicers.view_filters import (
@@ -22,7 +26,9 @@ from services.catalog.servicers.view_filters import (
     VERSION_FIELDS,
     Fields,
     fits,
+    is_stated,
     matches,
+    sought,
 )
 from services.catalog.servicers.view_grants import Covers, Told, ViewGrants
 from services.catalog.usecases import checks
@@ -48,6 +54,7 @@ _LOOKED_AT: Final = 1000
 
 Fits = Callable[[Any], bool]
 Answer = tuple[Sequence[Any], str]
+View = TypeVar("View", GalleryView, DefinitionView, VersionView)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,15 +84,11 @@ class Views:
         """
         name = scope_of(call)
         call.violations.raise_if_any()
-        consumer = self.grants.consumer(call, name)
-        grant = self.grants.one(call, name)
-        location = self.grants.location(name)
-        found = self._d.readers.views.galleries([grant.gallery_uid], location)
+        found = self._d.readers.views.galleries(self._query(call, name, limit=1))
         if not found:
             raise self.grants.missing(name)
-        gallery = found[0][0]
-        self.grants.judge_anew(call, gallery.policy_revision, name.text)
-        return convert.encode_gallery(self.view, gallery, location, consumer)
+        self.grants.judge_anew(call, found[0].policy_revision, name.text)
+        return self._encoded(found[0], self.grants.consumer(call, name))
 
     def galleries(self, request: Any, call: Call, covers: Covers | None, extra: str = "") -> Answer:
         """Answer a page of galleries."""
@@ -94,26 +97,15 @@ class Views:
         page = self._read(request, call, fields, GALLERY_ORDERS, extra=extra)
         consumer = self.grants.consumer(call, parent)
         location = self._known_region(call, parent)
-        grants = self.grants.of(call, parent, covers)
-        found = self._d.readers.views.galleries([one.gallery_uid for one in grants], location)
-        rows = [
-            (self._id(gallery), region, gallery) for gallery, where in found for region in where
-        ]
-        rows.sort(key=lambda row: row[:2])
-        ordered = _ordered(rows, page)
-        shown: list[Told] = []
-        last: tuple[Any, ...] | None = None
-        token = ""
-        for view_id, region, gallery in ordered:
-            message = convert.encode_gallery(self.view, gallery, region, consumer)
-            if not fits(message, page.comparisons):
-                continue
-            if len(shown) == page.size:
-                token = self._token(last, page)
-                break
-            shown.append((message, gallery.policy_revision))
-            last = (view_id, region)
-        return self.grants.judged(call, parent, shown), token
+        return self._page(
+            call,
+            page,
+            self._d.readers.views.galleries,
+            lambda row: self._encoded(row, consumer),
+            fit=lambda message: fits(message, page.comparisons),
+            limit=_LOOKED_AT if page.comparisons else page.size + 1,
+            query=self._query(call, parent, location=location, covers=covers),
+        )
 
     def image(self, call: Call) -> Any:
         """Answer one definition.
@@ -136,6 +128,7 @@ class Views:
             NotFound: the gallery cannot be seen, or nothing of it can be used in the region.
         """
         page = self._read(request, call, IMAGE_FIELDS, IMAGE_ORDERS)
+        stated = [one for one in page.comparisons if is_stated(one)]
         consumer = self.grants.consumer(call, scope_of(call))
         return self._page(
             call,
@@ -143,7 +136,8 @@ class Views:
             self._d.readers.views.definitions,
             lambda row: convert.encode_image(self.view, row, consumer),
             fit=lambda message: fits(message, page.comparisons),
-            limit=_LOOKED_AT if page.comparisons else page.size + 1,
+            limit=page.size + 1 if len(stated) == len(page.comparisons) else _LOOKED_AT,
+            query=self._query(call, scope_of(call), sought=Sought(comparisons=stated)),
         )
 
     def search(self, request: Any, call: Call) -> Answer:
@@ -158,8 +152,10 @@ class Views:
             self._d.readers.views.definitions,
             lambda row: convert.encode_match(row, consumer),
             fit=lambda match: matches(match, request),
-            limit=_LOOKED_AT if any(looked_for) else page.size + 1,
-            location=self._known_region(call, parent),
+            limit=page.size + 1,
+            query=self._query(
+                call, parent, location=self._known_region(call, parent), sought=sought(request)
+            ),
         )
 
     def version(self, call: Call) -> Any:
@@ -197,20 +193,23 @@ class Views:
         self,
         call: Call,
         page: Page,
-        fetch: Callable[[ViewQuery], Sequence[DefinitionView] | Sequence[VersionView]],
+        fetch: Callable[[ViewQuery], Sequence[View]],
         encode: Callable[[Any], Any],
         *,
         fit: Fits,
         limit: int,
-        location: str | None = None,
+        query: ViewQuery | None = None,
     ) -> Answer:
         parent = scope_of(call)
-        query = self._query(call, parent, limit=limit, location=location)
-        query = replace(query, order=page.order, after=page.after)
-        rows: Sequence[DefinitionView | VersionView] = fetch(query)
+        query = query or self._query(call, parent)
+        rows = fetch(replace(query, order=page.order, after=page.after, limit=limit))
         of_one = self.grants.names_one(parent)
-        if not rows and page.after is None and of_one and not parent.has_wildcard:
-            raise self.grants.missing(parent)
+        is_first = of_one and page.after is None and not parent.has_wildcard
+        if not rows and is_first:
+            # What is sought may not be there though something else is.
+            everything = Sought()
+            if query.sought == everything or not fetch(replace(query, sought=everything)):
+                raise self.grants.missing(parent)
         shown: list[Told] = []
         used = 0
         token = self._token(rows[-1].position, page) if len(rows) == limit else ""
@@ -230,21 +229,22 @@ class Views:
         call: Call,
         name: Name,
         *,
-        limit: int,
-        with_deleted: bool = False,
+        limit: int = 1,
+        covers: Covers | None = None,
         location: str | None = None,
+        **more: Any,
     ) -> ViewQuery:
         self.grants.consumer(call, name)
         image, version = name.ids.get("image", WILDCARD), name.ids.get("version")
         return ViewQuery(
             self.view.id,
-            [one.gallery_uid for one in self.grants.of(call, name)],
+            [one.gallery_uid for one in self.grants.of(call, name, covers)],
             self.grants.location(name) if location is None else location,
             limit,
             image="" if image == WILDCARD else fold(image),
             number=parse_version(version) if version else None,
             across=not self.grants.names_one(name),
-            with_deleted=with_deleted,
+            **more,
         )
 
     def _read(
@@ -285,8 +285,8 @@ class Views:
     def _token(self, position: tuple[Any, ...] | None, page: Page) -> str:
         return "" if position is None else self._d.page_tokens.encode(position, page.binding)
 
-    def _id(self, gallery: Gallery) -> str:
-        return fold(self.view.id_of(gallery))
+    def _encoded(self, row: GalleryView, consumer: str) -> Any:
+        return convert.encode_gallery(self.view, row.gallery, row.location, consumer)
 
     def _known_region(self, call: Call, parent: Name) -> str:
         """Answer the region of a parent, empty for all.
@@ -310,20 +310,3 @@ class Views:
         if deleted is None or versions.exists(key(private)):
             return self.grants.missing(name)
         return missing(name.text, deleted)
-
-
-def _ordered(rows: Sequence[tuple[str, str, Gallery]], page: Page) -> Sequence[Any]:
-    """Answer the rows after those of the pages before, in the order that is asked for."""
-    found: list[tuple[str, str, Any]] = list(rows)
-    last = None if page.after is None else (str(page.after[0]), str(page.after[1]))
-    if last is not None and last not in {row[:2] for row in found}:
-        # It is gone; where it was is still known.
-        found.append((*last, None))
-    found.sort(key=lambda row: row[:2])
-    for order in reversed(page.order):
-        at = 1 if order.field == "location" else 0
-        found.sort(key=itemgetter(at), reverse=order.descending)
-    if last is None:
-        return found
-    positions = [row[:2] for row in found]
-    return found[positions.index(last) + 1 :]

@@ -14,18 +14,16 @@ from sqlalchemy import (
     ColumnElement,
     Select,
     Table,
-    Text,
     bindparam,
-    cast,
     exists,
     func,
     literal,
     select,
 )
-from sqlalchemy.dialects.postgresql import JSONB
 
 from services.catalog.domain.region import location_key
 from services.catalog.ports.reading import ListQuery, Stored, Visible, above_wildcards
+from services.catalog.store.json_columns import document_text
 from services.catalog.store.visible import (
     LIMIT,
     Range,
@@ -248,18 +246,10 @@ def below_wildcards(parent_key: ColumnElement[Any], parent: Name) -> list[Column
 
 def tag_condition(column: ColumnElement[Any], one: Comparison, dialect: str) -> ColumnElement[bool]:
     """Answer the condition on the value of a tag, or on its being there."""
-    value = tag_value(column, one.map_key, dialect)
+    value = document_text(column, (one.map_key,), dialect)
     if one.op is Op.HAS and one.value == "":
         return value.is_not(None)
     return compare(value, Comparison(one.field, one.op, one.value))
-
-
-def tag_value(column: ColumnElement[Any], tag: str, dialect: str) -> ColumnElement[Any]:
-    """Answer the value of a tag, NULL where it is not there."""
-    if dialect == "sqlite":
-        quoted = tag.replace("\\", "\\\\").replace('"', '\\"')
-        return func.json_extract(cast(column, Text), f'$."{quoted}"')
-    return cast(cast(column, Text), JSONB).op("->>", return_type=Text())(literal(tag))
 
 
 def _named(table: Table, one: Comparison) -> ColumnElement[bool]:

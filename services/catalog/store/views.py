@@ -4,12 +4,16 @@ Nothing private orders a page, as its token tells the positions: galleries are o
 of the view, images by their own ids.
 """
 
+import operator
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import reduce
 from typing import Any, Final
 
 from sqlalchemy import (
     ColumnElement,
     Select,
+    Text,
     exists,
     func,
     literal,
@@ -23,8 +27,16 @@ from services.catalog.domain.definition import Definition
 from services.catalog.domain.gallery import Gallery
 from services.catalog.domain.region_status import RegionStatus
 from services.catalog.domain.version import Version, VersionState
-from services.catalog.ports.views import DefinitionView, VersionView, ViewId, ViewQuery
+from services.catalog.ports.views import (
+    DefinitionView,
+    GalleryView,
+    Sought,
+    VersionView,
+    ViewId,
+    ViewQuery,
+)
 from services.catalog.store.documents import load
+from services.catalog.store.json_columns import document_text, listed
 from services.catalog.store.readers import NEVER, restored, stored
 from services.catalog.store.tables import (
     galleries,
@@ -34,14 +46,33 @@ from services.catalog.store.tables import (
     version_regions,
 )
 from services.kernel.db.engine import Database
-from services.kernel.db.listing import after
+from services.kernel.db.listing import after, compare, conditions
 from services.kernel.db.tables import KeyText
+from services.kernel.filter import Comparison
 
 _g, _d, _v, _r = galleries.c, image_definitions.c, image_versions.c, version_regions.c
 _VIEW_IDS: Final = {ViewId.SHARED: _g.shared_id, ViewId.PUBLIC: _g.public_name_key}
 _IMAGE_ID: Final = type_coerce(func.substr(_d.key, func.length(_g.key) + 9), KeyText)
 """What follows `{gallery}/images/`."""
-_BATCH: Final = 1000
+_NAME: Final = "name"
+_PUBLISHER: Final = (
+    ("sharing", "texts", "publisher_uri"),
+    ("sharing", "texts", "publisher_contact"),
+)
+_IDENTIFIER: Final = {
+    f"identifier.{part}": func.lower(_d[part]) for part in ("publisher", "offer", "sku")
+}
+_STATED: Final = {
+    name: _d[name] for name in ("os_type", "os_state", "hyper_v_generation", "architecture")
+}
+
+
+def _folded(one: Comparison) -> ColumnElement[bool]:
+    found = replace(one, value=str(one.value).lower())
+    return compare(_IDENTIFIER[one.field], found)
+
+
+_FOLDED: Final = dict.fromkeys(_IDENTIFIER, _folded)
 
 
 class ViewReader:
@@ -50,32 +81,41 @@ class ViewReader:
     def __init__(self, db: Database) -> None:
         self._db: Final = db
 
-    def galleries(
-        self, uids: Sequence[str], location: str
-    ) -> Sequence[tuple[Gallery, Sequence[str]]]:
-        """Answer galleries of which something can be used, with the regions where it can."""
-        found: dict[str, tuple[Gallery, list[str]]] = {}
-        for start in range(0, len(uids), _BATCH):
-            statement = (
-                select(_g.uid, _g.document, regions.c.id)
-                .join_from(galleries, regions, true())
-                .where(
-                    _g.uid.in_(uids[start : start + _BATCH]),
-                    exists().where(
-                        _d.parent_key == _g.key,
-                        _r.definition_key == _d.key,
-                        _r.location == regions.c.id,
-                        _r.usable,
-                    ),
-                    *_in_region(regions.c.id, location),
-                )
-                .order_by(_g.uid, regions.c.id)
+    def galleries(self, query: ViewQuery) -> Sequence[GalleryView]:
+        """Answer at most `query.limit` galleries, for each region in which one can be used."""
+        by_name = (_VIEW_IDS[query.id], regions.c.id)
+        columns = [
+            column
+            for order in query.order
+            for column in (by_name if order.field == _NAME else (regions.c.id,))
+        ]
+        descending = [
+            order.descending
+            for order in query.order
+            for _ in (by_name if order.field == _NAME else (regions.c.id,))
+        ]
+        columns += by_name
+        descending += [descending[-1] if descending else False] * len(by_name)
+        statement = (
+            select(_g.uid, _g.document, regions.c.id)
+            .add_columns(*columns)
+            .join_from(galleries, regions, true())
+            .where(
+                exists().where(
+                    _d.parent_key == _g.key,
+                    _r.definition_key == _d.key,
+                    _r.location == regions.c.id,
+                    _r.usable,
+                ),
+                *self._chosen(query),
+                *_in_region(regions.c.id, query.location),
             )
-            for uid, document, region in self._rows(statement):
-                if uid not in found:
-                    found[uid] = (load(Gallery, document), [])
-                found[uid][1].append(region)
-        return list(found.values())
+        )
+        known: dict[str, Gallery] = {}
+        return [
+            GalleryView(_gallery(row, known), row[2], _position(row, 3))
+            for row in self._rows(_paged(statement, query, columns, descending))
+        ]
 
     def definitions(self, query: ViewQuery) -> Sequence[DefinitionView]:
         """Answer at most `query.limit` definitions."""
@@ -87,7 +127,8 @@ class ViewReader:
             .join(regions, true())
             .where(
                 exists().where(_r.definition_key == _d.key, _r.location == regions.c.id, _r.usable),
-                *_chosen(query),
+                *self._chosen(query),
+                *self._sought(query.sought),
                 *_in_region(regions.c.id, query.location),
             )
         )
@@ -118,7 +159,7 @@ class ViewReader:
             select(_g.uid, _g.document, _d.document, _v.document, _r.location, _v.policy_revision)
             .add_columns(_r.document if query.with_status else null(), *columns)
             .join_from(galleries, image_definitions, _d.parent_key == _g.key)
-            .where(_r.usable, *_chosen(query), *_in_region(_r.location, query.location))
+            .where(_r.usable, *self._chosen(query), *_in_region(_r.location, query.location))
         )
         if columns[0] is _v.publish_time:
             # In the order of an index of versions; otherwise what can be used is found first.
@@ -150,15 +191,28 @@ class ViewReader:
             for row in self._rows(_paged(statement, query, columns, descending))
         ]
 
+    def _chosen(self, query: ViewQuery) -> list[ColumnElement[bool]]:
+        uids = query.galleries
+        found: list[ColumnElement[bool]] = [
+            _g.uid == uids[0] if len(uids) == 1 else _g.uid.in_(listed(uids, self._db.dialect))
+        ]
+        if query.image:
+            found.append(_d.key == _g.key + literal(f"/images/{query.image}", KeyText))
+        return found
+
+    def _sought(self, sought: Sought) -> list[ColumnElement[bool]]:
+        found = conditions(sought.comparisons, _STATED, _FOLDED)
+        if sought.words:
+            told = [document_text(_g.document, path, self._db.dialect) for path in _PUBLISHER]
+            stated = [_VIEW_IDS[ViewId.PUBLIC], _d.publisher, _d.offer, _d.sku]
+            texts = (*stated, type_coerce(_IMAGE_ID, Text), *told)
+            lines = [func.coalesce(text, "") + literal("\n") for text in texts]
+            whole = func.lower(reduce(operator.add, lines))
+            found += [whole.contains(word.lower(), autoescape=True) for word in sought.words]
+        return found
+
     def _rows(self, statement: Select[Any]) -> Sequence[Any]:
         return self._db.read(lambda connection: connection.execute(statement).all())
-
-
-def _chosen(query: ViewQuery) -> list[ColumnElement[bool]]:
-    found: list[ColumnElement[bool]] = [_g.uid.in_(query.galleries)]
-    if query.image:
-        found.append(_d.key == _g.key + literal(f"/images/{query.image}", KeyText))
-    return found
 
 
 def _in_region(column: ColumnElement[Any], location: str) -> list[ColumnElement[bool]]:

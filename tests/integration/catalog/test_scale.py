@@ -176,7 +176,9 @@ READS: dict[str, Callable[[Scale], Any]] = {
     "recent views": lambda s: s.view("eastus", order=_desc("publish_time")),
     "recent views of all regions": lambda s: s.view("", order=_desc("publish_time")),
     "view, latest": lambda s: s.view("eastus", selectable=True, order=_desc("name"), limit=1),
-    "view, gallery": lambda s: s.readers.views.galleries([s.gallery_uid], ""),
+    "view, galleries": lambda s: s.readers.views.galleries(
+        ViewQuery(ViewId.SHARED, [s.gallery_uid], "", PAGE)
+    ),
     "view, images": lambda s: s.readers.views.definitions(
         ViewQuery(ViewId.SHARED, [s.gallery_uid], "eastus", PAGE)
     ),

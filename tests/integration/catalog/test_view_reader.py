@@ -10,6 +10,7 @@ import pytest
 from services.catalog.domain.definition import Definition, Identifier
 from services.catalog.domain.disk_source import ByteSource, SourceDisk, SourceKind
 from services.catalog.domain.gallery import (
+    CommunityTexts,
     Consumers,
     Gallery,
     PendingShare,
@@ -21,7 +22,7 @@ from services.catalog.domain.hardware import OsState, OsType
 from services.catalog.domain.region import Region
 from services.catalog.domain.region_status import RegionState, RegionStatus
 from services.catalog.domain.version import TargetRegion, Version, VersionState
-from services.catalog.ports.views import ViewId, ViewQuery
+from services.catalog.ports.views import Sought, ViewId, ViewQuery
 from services.catalog.store import tables
 from services.catalog.store.schema import MIGRATIONS
 from services.catalog.store.transaction import Stores, Transaction
@@ -31,7 +32,7 @@ from services.kernel.db.engine import Database
 from services.kernel.db.migrations import migrate
 from services.kernel.db.operations import OperationStore
 from services.kernel.db.outbox import Outbox
-from services.kernel.filter import Order
+from services.kernel.filter import Kind, Order, parse_filter
 from services.kernel.names import key
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
@@ -108,6 +109,9 @@ class Store:
         ]
         tx.versions.put_regions(version, statuses)
 
+    def galleries(self, **more: Any) -> list[tuple[str, str]]:
+        return [(one.gallery.uid, one.location) for one in self.views.galleries(_query(**more))]
+
     def images(self, **more: Any) -> list[Place]:
         found = self.views.definitions(_query(**more))
         return [(one.gallery.uid, one.definition.name[-1], one.location) for one in found]
@@ -129,14 +133,77 @@ def store(database_url: str, open_database: Callable[..., Database]) -> Store:
 
 
 def test_galleries_exist_where_something_can_be_used(store: Store) -> None:
-    found = store.views.galleries(["g2", "g1", "gone"], "")
-    assert [(one.uid, list(where)) for one, where in found] == [
-        ("g1", ["eastus", "westus"]),
-        ("g2", ["eastus", "westus"]),
+    both = {"galleries": ["g2", "g1", "gone"], "location": ""}
+    assert store.galleries(**both) == [
+        (gallery, region) for gallery in ("g2", "g1") for region in ("eastus", "westus")
     ]
-    assert [list(where) for _, where in store.views.galleries(["g1"], "westus")] == [["westus"]]
-    assert store.views.galleries(["g1"], "mars") == []
-    assert store.views.galleries([], "") == []
+    by_region = (Order("location", descending=True), Order("name"))
+    assert store.galleries(**both, order=by_region) == [
+        (gallery, region) for region in ("westus", "eastus") for gallery in ("g2", "g1")
+    ]
+    assert store.galleries(location="westus") == [("g1", "westus")]
+    assert store.galleries(location="mars") == []
+    assert store.galleries(galleries=[]) == []
+
+
+def test_galleries_come_in_pages(store: Store) -> None:
+    everything = {"galleries": ["g1", "g2"], "location": ""}
+    seen: list[tuple[str, str]] = []
+    after = None
+    while rows := store.views.galleries(_query(**everything, limit=1, after=after)):
+        seen += [(row.gallery.uid, row.location) for row in rows]
+        after = rows[-1].position
+    assert seen == store.galleries(**everything)
+
+
+@pytest.mark.parametrize(
+    ("words", "condition", "found"),
+    [
+        ((), "", ["A", "b"]),
+        (("pa",), "", ["A"]),
+        (("PA", "g1"), "", ["A"]),
+        (("pa", "b"), "", []),
+        (("o", "p"), "", ["A", "b"]),
+        (("100%",), "", []),
+        ((), "identifier.publisher = pB", ["b"]),
+        ((), "identifier.publisher != PB", ["A"]),
+        ((), "os_type = LINUX", ["A", "b"]),
+        ((), "os_type = WINDOWS", []),
+        (("p",), "identifier.sku = G1 AND os_type != WINDOWS", ["A", "b"]),
+    ],
+)
+def test_images_are_sought_by_what_they_say(
+    store: Store, words: tuple[str, ...], condition: str, found: list[str]
+) -> None:
+    fields: dict[str, Any] = dict.fromkeys(
+        ("identifier.publisher", "identifier.sku", "os_type"), Kind.STRING
+    )
+    sought = Sought(words, parse_filter(condition, fields))
+    assert [image for _, image, _ in store.images(sought=sought)] == found
+
+
+def test_images_are_sought_by_what_their_publisher_says(store: Store) -> None:
+    texts = CommunityTexts("https://Example.org/A_b", "mail@example.org", "Be kind.")
+
+    def tell(tx: Transaction) -> None:
+        gallery = tx.galleries.get(key(f"{GROUP}/galleries/g1"))
+        assert gallery is not None
+        tx.galleries.update(replace(gallery, sharing=replace(gallery.sharing, texts=texts)))
+
+    store.run(tell)
+    for word in ("example.org/a_b", "MAIL@", "a_b"):
+        assert len(store.images(sought=Sought((word,)))) == 2
+    # Neither the terms nor the private name, and no wildcard of the database.
+    for word in ("kind", "galleries", "a%b", "axb"):
+        assert store.images(sought=Sought((word,))) == []
+
+
+def test_any_number_of_galleries_is_one_statement(store: Store) -> None:
+    many = [f"gone{number}" for number in range(40_000)]
+    with store.db.statements() as statements:
+        assert len(store.galleries(galleries=[*many, "g1"])) == 1
+        assert len(store.images(galleries=[*many, "g1"])) == 2
+        assert len(statements) == 2
 
 
 def test_images_are_ordered_by_what_their_consumers_see(store: Store) -> None:

@@ -26,12 +26,12 @@ def upgrade() -> None:
         "ix_image_versions_publish_time", "image_versions", ["parent_key", "publish_time", "key"]
     )
     # SQLite takes a partial index only where a query has its very words.
-    number = ["major", "minor", "patch"]
+    parts = ["major", "minor", "patch"]
     for index in ("ix_version_regions_latest", "ix_version_regions_usable"):
         op.drop_index(index, "version_regions")
-    _index("latest", "selectable", ["location", *number])
-    _index("usable", "usable", ["location", *number, "version_uid"])
-    _index("everywhere", "usable", [*number, "location"])
+    _index("latest", "selectable", ["location", *parts])
+    _index("usable", "usable", ["location", *parts, "version_uid"])
+    _index("everywhere", "usable", [*parts, "location"])
 
 
 def _index(name: str, condition: str, columns: list[str]) -> None:
