@@ -3,10 +3,13 @@
 from typing import Final, Protocol
 
 from services.kernel.clock import Clock
+from services.kernel.names import fold
 from services.kernel.rpc.access import Caller, Kind
 from services.policy.access import LocalAccess
 from services.policy.callers import Callers
+from services.policy.conditions import DELEGABLE, PRESUMED, Attributes
 from services.policy.consistency import ConsistencyToken, LogPosition, invalid_token
+from services.policy.decision import Decision
 from services.policy.index import PolicyIndex
 
 
@@ -19,6 +22,20 @@ class Policy(Protocol):
 
     def current(self) -> PolicyIndex:
         """Answer the policy as of the newest commit."""
+
+
+class FirstLook(LocalAccess):
+    """Lets in who may make some assignments: of which ones the request is about, it knows nothing.
+
+    A delegate whose right carries a condition could never come in otherwise; nor does anybody
+    who has no right at all.
+    """
+
+    def decide(self, action: str, scope: str, attributes: Attributes | None = None) -> Decision:
+        """Decide as ever, but take for true what a condition says of the assignment."""
+        if attributes is None and fold(action) in DELEGABLE:
+            attributes = PRESUMED
+        return super().decide(action, scope, attributes)
 
 
 class HeadAccessControl:
@@ -40,13 +57,18 @@ class HeadAccessControl:
     def begin(self, caller: Caller, kind: Kind, deadline: float, floor_token: str) -> LocalAccess:
         """Pin the policy as of now; see the kernel's `AccessControl`.
 
+        What it presumes in a mutation is judged by the write itself (`Context.write`).
+
         Raises:
             InvalidArgument: CONSISTENCY_TOKEN_INVALID.
         """
         index = self._policy.current()
         if floor_token:
             self.position_of(floor_token, index)
-        return self.at(caller, index)
+        if kind is not Kind.MUTATION:
+            return self.at(caller, index)
+        identities = self._callers.identities(caller, index.directory)
+        return FirstLook(index, identities, now=self._clock.now())
 
     def at(self, caller: Caller, index: PolicyIndex) -> LocalAccess:
         """Answer what a caller may do by one root of the index."""

@@ -1,9 +1,9 @@
 """What the use cases need of the world."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from services.authz.domain.audit import AuditRecord, Event
 from services.authz.domain.records import (
@@ -198,7 +198,7 @@ class Command:
 
     `caller_id` tells callers apart; `principal` is the caller's name, empty for a service or
     the installation itself. `digest` is that of the request, and is compared when the request
-    id comes again.
+    id comes again. `details` hold values of JSON for the audit log.
     """
 
     method: str
@@ -210,6 +210,7 @@ class Command:
     request_id: str = ""
     digest: bytes = b""
     trace_parent: str = ""
+    details: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

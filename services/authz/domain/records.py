@@ -211,7 +211,7 @@ class RoleAssignment:
         return names.key(self.scope)
 
     def holds(self, now: datetime) -> bool:
-        """Whether it grants something at `now`; no condition is evaluated yet."""
+        """Whether it grants everything of its role at `now`: one with a condition may not."""
         begun = self.start_time is None or self.start_time <= now
         ended = self.end_time is not None and self.end_time <= now
         return begun and not ended and not self.condition

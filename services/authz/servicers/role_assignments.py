@@ -34,6 +34,7 @@ class RoleAssignmentServicer:
             request.role_assignment_id,
             self._context.caller_name(call),
         )
+        role_assignments.check(new, call.violations)
 
         def create(unit: Unit, _: Access) -> role_assignment_pb2.RoleAssignment:
             reader = Reader(self._context.control.at(call.caller, unit.index))
@@ -41,7 +42,13 @@ class RoleAssignmentServicer:
                 role_assignments.create(unit, new, self._limits, call.violations, reader=reader)
             )
 
-        return self._context.write(call, request, create, validate_only=request.validate_only)
+        return self._context.write(
+            call,
+            request,
+            create,
+            validate_only=request.validate_only,
+            about=lambda _, index: role_assignments.about_new(index, new),
+        )
 
     def GetRoleAssignment(
         self, request: pb.GetRoleAssignmentRequest, call: Call
@@ -68,4 +75,10 @@ class RoleAssignmentServicer:
             role_assignments.delete(unit, name, request.etag)
             return Empty()
 
-        return self._context.write(call, request, delete, wait=request.wait_for_replicas)
+        return self._context.write(
+            call,
+            request,
+            delete,
+            wait=request.wait_for_replicas,
+            about=lambda facts, index: role_assignments.about_old(facts, index, name),
+        )

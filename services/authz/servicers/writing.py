@@ -1,21 +1,22 @@
 """How every servicer writes: once, at the head of the log, with the token that stands for it."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from google.protobuf.message import Message
 
 from services.authz.access import HeadAccessControl
-from services.authz.ports import Command, Lagging, PolicyStore, ReplicaStore, Unit
+from services.authz.ports import Command, Facts, Lagging, PolicyStore, ReplicaStore, Unit
 from services.kernel.names import ROOT
 from services.kernel.paging import PageTokens
 from services.kernel.request_digest import request_digest
 from services.kernel.rpc.access import Access
 from services.kernel.rpc.call import Call
 from services.kernel.rpc.method_policy import Rule
+from services.policy.conditions import Attributes
 from services.policy.consistency import LogPosition
 from services.policy.index import PolicyIndex
 
@@ -23,6 +24,9 @@ LAGGING: Final = "x-lagging-replicas"
 # How long a write waits for the replicas, in seconds: one that takes longer is not live.
 PATIENCE: Final = 5.0
 _LOOK_EVERY: Final = 0.02
+
+# What conditions may look at, of an assignment that is to be made or is there.
+About = Callable[[Facts, PolicyIndex], Attributes | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,14 +57,23 @@ class Context:
         resource: str = "",
         validate_only: bool = False,
         wait: bool = False,
+        about: About | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> bytes:
-        """Do a write and answer its reply, serialized.
+        """Do a write and answer its reply, serialized; `details` go into the audit log.
 
         The right to it is judged again at the head of the log, which `work` finds locked: of an
         administrator's write and the loss of their right one comes first, whatever the timing.
+        A right that carries a condition is judged here alone, by what `about` answers.
         """
         reply, position = self.write_once(
-            call, request, work, resource=resource, validate_only=validate_only
+            call,
+            request,
+            work,
+            resource=resource,
+            validate_only=validate_only,
+            about=about,
+            details=details,
         )
         if not validate_only and wait:
             lagging = self.lagging_after(call, position)
@@ -77,21 +90,26 @@ class Context:
         resource: str = "",
         principal: str | None = None,
         validate_only: bool = False,
+        about: About | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> tuple[bytes, LogPosition]:
         """Do as `write`; answer the position too. `principal` is on whose behalf a service acts."""
 
         def checked(unit: Unit) -> Message:
-            access: Access = call.access
-            if not call.caller.is_workload:
-                access = self.control.at(call.caller, unit.index)
-                if call.policy.rule is Rule.ACTION:
-                    scope = call.scope.text if call.scope is not None else ROOT
-                    access.require(call.policy.action, scope)
+            if call.caller.is_workload:
+                return work(unit, call.access)
+            access = self.control.at(call.caller, unit.index)
+            if call.policy.rule is Rule.ACTION:
+                scope = call.scope.text if call.scope is not None else ROOT
+                attributes = None if about is None else about(unit.facts, unit.index)
+                access.require(call.policy.action, scope, attributes)
             return work(unit, access)
 
         command = self.command(call, request, resource)
         if principal is not None:
             command = replace(command, principal=principal)
+        if details:
+            command = replace(command, details=details)
         written = self.store.write(
             command,
             checked,

@@ -232,4 +232,5 @@ def _event(command: Command, revision: int, now: datetime) -> Event:
         revision=revision,
         request_id=command.request_id,
         trace_parent=command.trace_parent,
+        details=command.details,
     )

@@ -15,6 +15,7 @@ from services.authz.domain.records import (
     scoped,
 )
 from services.authz.ports import Facts, Unit
+from services.authz.usecases.delegation import attributes_of, check_condition
 from services.authz.usecases.finding import chain_keys, found, require_parent
 from services.authz.usecases.limits import Limits, refuse_at_limit
 from services.authz.usecases.owners import owners_kept
@@ -25,6 +26,8 @@ from services.kernel.ids import new_uid
 from services.kernel.names import key
 from services.kernel.violations import Violations
 from services.policy.builtin_roles import BY_ID
+from services.policy.conditions import ASSIGN, UNASSIGN, Attributes
+from services.policy.index import PolicyIndex
 from services.policy.model import Permissions
 
 TYPE = "RoleAssignment"
@@ -72,11 +75,7 @@ def create(
         FailedPrecondition: the role cannot be assigned there.
         ResourceExhausted: too many assignments.
     """
-    with violations.collect():
-        PRINCIPAL.parse(new.principal, field="role_assignment.principal")
-    with violations.collect():
-        ROLE_DEFINITION.parse(new.role_definition, field="role_assignment.role_definition")
-    violations.raise_if_any()
+    check(new, violations)
     facts = unit.facts
     require_parent(facts, new.scope)
     principal = principal_found(facts, key(new.principal), new.principal)
@@ -115,6 +114,37 @@ def create(
     )
     unit.put(made)
     return made
+
+
+def check(new: NewRoleAssignment, violations: Violations) -> None:
+    """Refuse what the request alone shows to be wrong.
+
+    Raises:
+        InvalidArgument: a name or the condition cannot be read, with everything else.
+    """
+    with violations.collect():
+        PRINCIPAL.parse(new.principal, field="role_assignment.principal")
+    with violations.collect():
+        ROLE_DEFINITION.parse(new.role_definition, field="role_assignment.role_definition")
+    check_condition(new.condition, "role_assignment.condition", violations)
+    violations.raise_if_any()
+
+
+def about_new(index: PolicyIndex, new: NewRoleAssignment) -> Attributes:
+    """Answer what conditions see of an assignment that is asked for."""
+    return attributes_of(
+        index, ASSIGN, new.scope, role=new.role_definition, principal=new.principal
+    )
+
+
+def about_old(facts: Facts, index: PolicyIndex, name: str) -> Attributes | None:
+    """Answer what conditions see of an assignment that is to go, None where there is none."""
+    record = facts.role_assignment(key(name))
+    if record is None:
+        return None
+    return attributes_of(
+        index, UNASSIGN, record.scope, role=record.role_definition, principal=record.principal
+    )
 
 
 def get(facts: Facts, name: str) -> RoleAssignment:
