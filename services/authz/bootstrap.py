@@ -36,7 +36,7 @@ from services.authz.servicers.writing import Context
 from services.authz.store.opening import Stores, open_stores
 from services.authz.store.schema import MIGRATIONS, REVISION
 from services.authz.usecases.bootstrap import Seed, seed
-from services.authz.usecases.limits import Limits
+from services.authz.usecases.limits import Limits, ScopeLimit
 from services.authz.workers.housekeeping import Housekeeping
 from services.kernel.child import Child
 from services.kernel.clock import SystemClock
@@ -155,7 +155,7 @@ def build_server(
         stores.head.current,
         clock.now,
     )
-    limits = Limits()
+    limits = limits_of(config)
     history = History(stores.head.current, stores.head.at, lambda: stores.head.oldest)
     issuers = frozenset({config.token_issuer})
     servicers: dict[str, object] = {
@@ -195,6 +195,24 @@ def build_feed(
     servicer = PolicyFeedServicer(stores.feed, stores.replicas, stores.policy.token, clock)
     server.register("stoa.authz.v1.PolicyFeedService", servicer)
     return server, servicer
+
+
+def limits_of(config: Config) -> Limits:
+    """Answer the limits that the settings say."""
+    return Limits(
+        role_assignments=ScopeLimit(
+            config.max_role_assignments_per_subscription, config.max_role_assignments_above
+        ),
+        deny_assignments=ScopeLimit(
+            config.max_deny_assignments_per_subscription, config.max_deny_assignments_above
+        ),
+        role_definitions=config.max_role_definitions,
+        group_members=config.max_group_members,
+        group_nesting=config.max_group_nesting,
+        shared_subscriptions=config.max_shared_subscriptions,
+        shared_tenants=config.max_shared_tenants,
+        blocked_consumers=config.max_blocked_consumers,
+    )
 
 
 def stores_of(db: Database) -> Stores:

@@ -38,6 +38,48 @@ class Config(ServingConfig):
         doc="How long the policy log is kept for those who resume it.",
         check=between(60, 30 * 24 * 3600),
     )
+    max_role_assignments_per_subscription: int = setting(
+        4_000,
+        doc="The most role and eligible assignments in a subscription, at it and below it.",
+        check=between(1, 10**9),
+    )
+    max_role_assignments_above: int = setting(
+        500,
+        doc="The most role and eligible assignments at one management group, at one tenant, and "
+        "at the installation.",
+        check=between(1, 10**9),
+    )
+    max_deny_assignments_per_subscription: int = setting(
+        2_000,
+        doc="The most deny assignments in a subscription, at it and below it.",
+        check=between(0, 10**9),
+    )
+    max_deny_assignments_above: int = setting(
+        500,
+        doc="The most deny assignments at one management group, at one tenant, and at the "
+        "installation.",
+        check=between(0, 10**9),
+    )
+    max_role_definitions: int = setting(
+        5_000, doc="The most custom roles of a tenant.", check=between(0, 10**9)
+    )
+    max_group_members: int = setting(
+        100_000, doc="The most direct members of a group.", check=between(0, 10**9)
+    )
+    max_group_nesting: int = setting(
+        64, doc="How deep groups may be nested in groups.", check=between(1, 64)
+    )
+    max_shared_subscriptions: int = setting(
+        30, doc="The most subscriptions that a gallery is shared with.", check=between(0, 10_000)
+    )
+    max_shared_tenants: int = setting(
+        5, doc="The most tenants that a gallery is shared with.", check=between(0, 10_000)
+    )
+    max_blocked_consumers: int = setting(
+        1_000,
+        doc="The most subscriptions and tenants that a community gallery is closed to.",
+        check=between(0, 10_000),
+    )
 
     def problems(self) -> Iterator[str]:
         """Say what is wrong with the settings taken together."""

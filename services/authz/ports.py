@@ -109,6 +109,9 @@ class Facts(Protocol):
     def role_definitions(self) -> Sequence[RoleDefinition]:
         """Answer all custom roles, in the order of their names."""
 
+    def role_definitions_of(self, tenant_key: str) -> Sequence[RoleDefinition]:
+        """Answer the custom roles of a tenant."""
+
     def count_role_definitions(self, tenant_key: str) -> int:
         """Answer how many custom roles a tenant has."""
 

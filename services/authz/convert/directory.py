@@ -1,6 +1,6 @@
 """Tenants, management groups, subscriptions and principals between the domain and the contract."""
 
-from typing import Final
+from typing import Any, Final
 
 from stoa.authz.v1 import (
     group_pb2,
@@ -167,3 +167,46 @@ def _external(record: Principal) -> principal_pb2.ExternalIdentity | None:
     if not record.issuer:
         return None
     return principal_pb2.ExternalIdentity(issuer=record.issuer, subject=record.subject)
+
+
+def sent_tenant(message: tenant_pb2.Tenant) -> dict[str, Any]:
+    """Answer what was sent of a tenant, by the paths of its fields that can be set."""
+    given = message.community_sharing
+    return {
+        "display_name": message.display_name,
+        "community_sharing": COMMUNITY[given] if given else None,
+    }
+
+
+def sent_management_group(message: management_group_pb2.ManagementGroup) -> dict[str, Any]:
+    """Answer what was sent of a management group."""
+    return {
+        "display_name": message.display_name,
+        "parent_management_group": message.parent_management_group,
+    }
+
+
+def sent_subscription(message: subscription_pb2.Subscription) -> dict[str, Any]:
+    """Answer what was sent of a subscription."""
+    return {
+        "display_name": message.display_name,
+        "tenant": message.tenant,
+        "parent_management_group": message.parent_management_group,
+        "tags": dict(message.tags),
+    }
+
+
+def sent_principal(
+    message: user_pb2.User | group_pb2.Group | service_principal_pb2.ServicePrincipal,
+) -> dict[str, Any]:
+    """Answer what was sent of a principal: of each kind, the fields that it has."""
+    sent: dict[str, Any] = {"display_name": message.display_name}
+    if not isinstance(message, user_pb2.User):
+        sent["description"] = message.description
+    else:
+        sent["user_principal_name"] = message.user_principal_name
+    if not isinstance(message, group_pb2.Group):
+        external, has = message.external_identity, message.HasField("account_enabled")
+        sent["account_enabled"] = message.account_enabled if has else None
+        sent["external_identity"] = {"issuer": external.issuer, "subject": external.subject}
+    return sent

@@ -13,8 +13,8 @@ from services.authz.convert.times import timestamp
 from services.authz.domain.records import COLLECTIONS, Principal
 from services.authz.ports import Unit
 from services.authz.servicers.asking import asked, scope_of
-from services.authz.servicers.directory_part import DirectoryPart, named
-from services.authz.usecases import members, principals
+from services.authz.servicers.directory_part import DirectoryPart, named, update_of
+from services.authz.usecases import members, principal_updates, principals
 from services.authz.usecases.finding import require_parent
 from services.authz.usecases.listing import ListSpec, page_of
 from services.authz.usecases.principals import NewPrincipal
@@ -61,6 +61,16 @@ class Principals(DirectoryPart):
         found, token = self._list(call, request, PrincipalKind.USER, _USERS)
         return user_pb2.ListUsersResponse(users=map(convert.user, found), next_page_token=token)
 
+    def UpdateUser(self, request: user_pb2.UpdateUserRequest, call: Call) -> bytes:
+        return self._update(
+            call,
+            request,
+            request.user,
+            PrincipalKind.USER,
+            convert.user,
+            wait=request.wait_for_replicas,
+        )
+
     def DeleteUser(self, request: user_pb2.DeleteUserRequest, call: Call) -> bytes:
         return self._delete_principal(call, request, PrincipalKind.USER)
 
@@ -82,6 +92,9 @@ class Principals(DirectoryPart):
     ) -> group_pb2.ListGroupsResponse:
         found, token = self._list(call, request, PrincipalKind.GROUP, _GROUPS)
         return group_pb2.ListGroupsResponse(groups=map(convert.group, found), next_page_token=token)
+
+    def UpdateGroup(self, request: group_pb2.UpdateGroupRequest, call: Call) -> bytes:
+        return self._update(call, request, request.group, PrincipalKind.GROUP, convert.group)
 
     def DeleteGroup(self, request: group_pb2.DeleteGroupRequest, call: Call) -> bytes:
         return self._delete_principal(call, request, PrincipalKind.GROUP)
@@ -164,6 +177,18 @@ class Principals(DirectoryPart):
             service_principals=map(convert.service_principal, found), next_page_token=token
         )
 
+    def UpdateServicePrincipal(
+        self, request: service_principal_pb2.UpdateServicePrincipalRequest, call: Call
+    ) -> bytes:
+        return self._update(
+            call,
+            request,
+            request.service_principal,
+            PrincipalKind.SERVICE_PRINCIPAL,
+            convert.service_principal,
+            wait=request.wait_for_replicas,
+        )
+
     def DeleteServicePrincipal(
         self, request: service_principal_pb2.DeleteServicePrincipalRequest, call: Call
     ) -> bytes:
@@ -182,6 +207,24 @@ class Principals(DirectoryPart):
             return message_of(principals.create(unit, new, self._issuers))
 
         return self._context.write(call, request, create, resource=new.name)
+
+    def _update(  # noqa: PLR0917 - the parts of one call
+        self,
+        call: Call,
+        request: Any,
+        message: Any,
+        kind: PrincipalKind,
+        message_of: Callable[[Principal], Message],
+        *,
+        wait: bool = False,
+    ) -> bytes:
+        sent = convert.sent_principal(message)
+        asked_for = update_of(call, message, request.update_mask, sent)
+
+        def update(unit: Unit, _: Access) -> Message:
+            return message_of(principal_updates.update(unit, asked_for, kind, call.violations))
+
+        return self._context.write(call, request, update, wait=wait)
 
     def _own_or_readable(self, call: Call, kind: PrincipalKind) -> Principal:
         call.violations.raise_if_any()

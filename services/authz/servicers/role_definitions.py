@@ -16,8 +16,9 @@ from services.authz.usecases import role_writes, roles
 from services.authz.usecases.finding import chain_keys
 from services.authz.usecases.limits import Limits
 from services.authz.usecases.role_lists import page_of
-from services.authz.usecases.role_writes import FIELDS, NewRole, RoleUpdate, read_scopes
+from services.authz.usecases.role_writes import FIELDS, NewRole, read_scopes
 from services.authz.usecases.roles import Reader
+from services.authz.usecases.updating import Update
 from services.kernel.names import ROOT, key
 from services.kernel.rpc.access import Access
 from services.kernel.rpc.call import Call
@@ -102,7 +103,7 @@ class RoleDefinitionServicer:
             sent[_SCOPES] = read_scopes(sent[_SCOPES], call.violations)
         if call.violations.has_field("role_definition.name"):
             call.violations.raise_if_any()
-        asked_for = RoleUpdate(name, mask, sent, message.etag)
+        asked_for = Update(name, mask, sent, message.etag)
 
         def update(unit: Unit, access: Access) -> role_definition_pb2.RoleDefinition:
             return role_definition(

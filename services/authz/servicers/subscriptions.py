@@ -6,12 +6,13 @@ from typing import Final
 from stoa.authz.v1 import subscription_pb2 as pb
 
 from services.authz.convert import directory as convert
-from services.authz.domain.records import MANAGEMENT_GROUP, Subscription, SubscriptionState
+from services.authz.domain.records import Subscription, SubscriptionState
 from services.authz.ports import Unit
 from services.authz.servicers.asking import asked, scope_of
-from services.authz.servicers.directory_part import DirectoryPart, named
-from services.authz.usecases import directory
+from services.authz.servicers.directory_part import DirectoryPart, above, named, update_of
+from services.authz.usecases import directory, directory_updates
 from services.authz.usecases.directory import NewSubscription
+from services.authz.usecases.directory_updates import PARENT
 from services.authz.usecases.holding import Holdings
 from services.authz.usecases.listing import ListSpec, page_of
 from services.kernel.errors import NotFound, PermissionDenied
@@ -42,11 +43,7 @@ class Subscriptions(DirectoryPart):
     def CreateSubscription(self, request: pb.CreateSubscriptionRequest, call: Call) -> bytes:
         message = request.subscription
         named(message, "subscription", call)
-        parent = message.parent_management_group
-        if parent:
-            with call.violations.collect():
-                field = "subscription.parent_management_group"
-                parent = MANAGEMENT_GROUP.parse(parent, field=field).text
+        parent = above(call, "subscription", message.parent_management_group)
         call.violations.raise_if_any()
         new = NewSubscription(
             name=f"subscriptions/{request.subscription_id or uuid.uuid4()}",
@@ -90,6 +87,21 @@ class Subscriptions(DirectoryPart):
         return pb.ListSubscriptionsResponse(
             subscriptions=map(convert.subscription, found), next_page_token=token
         )
+
+    def UpdateSubscription(self, request: pb.UpdateSubscriptionRequest, call: Call) -> bytes:
+        message = request.subscription
+        sent = convert.sent_subscription(message)
+        sent[PARENT] = above(call, "subscription", sent[PARENT])
+        asked_for = update_of(call, message, request.update_mask, sent)
+
+        def update(unit: Unit, access: Access) -> pb.Subscription:
+            return convert.subscription(
+                directory_updates.update_subscription(
+                    unit, asked_for, access=access, violations=call.violations
+                )
+            )
+
+        return self._context.write(call, request, update)
 
     def EnableSubscription(self, request: pb.EnableSubscriptionRequest, call: Call) -> bytes:
         return self._set_state(call, request, SubscriptionState.ENABLED)

@@ -7,10 +7,11 @@ from stoa.authz.v1 import management_group_pb2, tenant_pb2
 
 from services.authz.convert import directory as convert
 from services.authz.domain.records import ManagementGroup, Tenant
-from services.authz.ports import Unit
+from services.authz.ports import Facts, Unit
 from services.authz.servicers.asking import asked, scope_of
-from services.authz.servicers.directory_part import DirectoryPart, named
-from services.authz.usecases import bootstrap, directory, principals
+from services.authz.servicers.directory_part import DirectoryPart, above, named, update_of
+from services.authz.usecases import bootstrap, directory, directory_updates, principals
+from services.authz.usecases.directory_updates import PARENT
 from services.authz.usecases.finding import require_parent
 from services.authz.usecases.listing import ListSpec, page_of
 from services.kernel.filter import Kind
@@ -80,6 +81,19 @@ class Tenants(DirectoryPart):
             tenants=map(convert.tenant, found), next_page_token=token
         )
 
+    def UpdateTenant(self, request: tenant_pb2.UpdateTenantRequest, call: Call) -> bytes:
+        message = request.tenant
+        asked_for = update_of(call, message, request.update_mask, convert.sent_tenant(message))
+
+        def update(unit: Unit, access: Access) -> tenant_pb2.Tenant:
+            return convert.tenant(
+                directory_updates.update_tenant(
+                    unit, asked_for, access=access, violations=call.violations
+                )
+            )
+
+        return self._context.write(call, request, update)
+
     def DeleteTenant(self, request: tenant_pb2.DeleteTenantRequest, call: Call) -> bytes:
         name = scope_of(call)
         return self._delete(
@@ -92,12 +106,12 @@ class Tenants(DirectoryPart):
         named(request.management_group, "management_group", call)
         call.violations.raise_if_any()
         name = f"{request.parent}/managementGroups/{request.management_group_id}"
-        above = scope_of(call)
+        upper = scope_of(call)
 
         def create(unit: Unit, _: Access) -> management_group_pb2.ManagementGroup:
             return convert.management_group(
                 directory.create_management_group(
-                    unit, name, request.management_group.display_name, above
+                    unit, name, request.management_group.display_name, upper
                 )
             )
 
@@ -118,6 +132,12 @@ class Tenants(DirectoryPart):
         access = call.access
         parent = scope_of(call)
         wild = call.scope is not None and call.scope.has_wildcard
+
+        def check(facts: Facts) -> None:
+            # To anybody else a tenant that is not there is one of which nothing may be read.
+            if not wild and access.allowed(_READ_GROUP, parent):
+                require_parent(facts, parent)
+
         found, token = page_of(
             self._context.store,
             self._context.tokens,
@@ -126,11 +146,28 @@ class Tenants(DirectoryPart):
             violations=call.violations,
             within=() if wild else (("tenant_key", key(parent)),),
             visible=lambda one: access.allowed(_READ_GROUP, one.name),
-            check=lambda facts: None if wild else require_parent(facts, parent),
+            check=check,
         )
         return management_group_pb2.ListManagementGroupsResponse(
             management_groups=map(convert.management_group, found), next_page_token=token
         )
+
+    def UpdateManagementGroup(
+        self, request: management_group_pb2.UpdateManagementGroupRequest, call: Call
+    ) -> bytes:
+        message = request.management_group
+        sent = convert.sent_management_group(message)
+        sent[PARENT] = above(call, "management_group", sent[PARENT])
+        asked_for = update_of(call, message, request.update_mask, sent)
+
+        def update(unit: Unit, access: Access) -> management_group_pb2.ManagementGroup:
+            return convert.management_group(
+                directory_updates.update_management_group(
+                    unit, asked_for, access=access, violations=call.violations
+                )
+            )
+
+        return self._context.write(call, request, update)
 
     def DeleteManagementGroup(
         self, request: management_group_pb2.DeleteManagementGroupRequest, call: Call

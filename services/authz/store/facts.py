@@ -170,6 +170,9 @@ class SqlFacts:
     def role_definitions(self) -> Sequence[d.RoleDefinition]:
         return self.rows(ROLE_DEFINITIONS).all()
 
+    def role_definitions_of(self, tenant_key: str) -> Sequence[d.RoleDefinition]:
+        return self.rows(ROLE_DEFINITIONS).all(t.ROLE_DEFINITIONS.c.tenant_key == tenant_key)
+
     def count_role_definitions(self, tenant_key: str) -> int:
         return self.rows(ROLE_DEFINITIONS).count(t.ROLE_DEFINITIONS.c.tenant_key == tenant_key)
 

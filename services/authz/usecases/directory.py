@@ -87,6 +87,8 @@ def delete_tenant(unit: Unit, name: str, etag: str) -> None:
     root = facts.management_group(root_key)
     for record in facts.at_or_below(tenant.key):
         unit.remove(record)
+    for role in facts.role_definitions_of(tenant.key):
+        unit.remove(role)
     if root is not None:
         unit.remove(root)
     unit.remove(tenant)
@@ -119,12 +121,8 @@ def create_management_group(
     )
     if facts.management_group(made.key) is not None:
         raise AlreadyExists.of("stoa.dev/ManagementGroup", name)
-    if _depth(facts, upper) + 1 > MAX_DEPTH:
-        raise FailedPrecondition(
-            f"{name} would lie more than {MAX_DEPTH} levels below the root",
-            reason="MANAGEMENT_GROUP_TOO_DEEP",
-            metadata={"management_group": name, "limit": str(MAX_DEPTH)},
-        )
+    if depth(facts, upper) + 1 > MAX_DEPTH:
+        raise too_deep(name)
     unit.put(made)
     return made
 
@@ -149,12 +147,7 @@ def delete_management_group(unit: Unit, name: str, etag: str) -> None:
     facts = unit.facts
     group = get_management_group(facts, name)
     require_match(etag, group.version, uid=group.uid, resource=group.name)
-    if not group.parent:
-        raise FailedPrecondition(
-            "the root management group goes with its tenant alone",
-            reason="ROOT_MANAGEMENT_GROUP",
-            metadata={"management_group": group.name},
-        )
+    refuse_root(group)
     children = [one.name for one in facts.management_groups_in(group.key)]
     children += [one.name for one in facts.subscriptions_in(group.key)]
     refuse_children(group.name, children)
@@ -260,11 +253,34 @@ def refuse_children(name: str, children: list[str]) -> None:
         )
 
 
-def _depth(facts: Facts, group: ManagementGroup) -> int:
+def refuse_root(group: ManagementGroup) -> None:
+    """Refuse to move or delete the management group at the top of a tenant.
+
+    Raises:
+        FailedPrecondition: ROOT_MANAGEMENT_GROUP.
+    """
+    if not group.parent:
+        raise FailedPrecondition(
+            "the root management group stays where it is, and goes with its tenant alone",
+            reason="ROOT_MANAGEMENT_GROUP",
+            metadata={"management_group": group.name},
+        )
+
+
+def too_deep(name: str) -> FailedPrecondition:
+    """Build the error for management groups that would lie too far below the root."""
+    return FailedPrecondition(
+        f"{name}, or one below it, would lie more than {MAX_DEPTH} levels below the root",
+        reason="MANAGEMENT_GROUP_TOO_DEEP",
+        metadata={"management_group": name, "limit": str(MAX_DEPTH)},
+    )
+
+
+def depth(facts: Facts, group: ManagementGroup) -> int:
     """Answer how many levels below the root a management group lies."""
-    depth = 0
+    levels = 0
     above: ManagementGroup | None = group
     while above is not None and above.parent:
-        depth += 1
+        levels += 1
         above = facts.management_group(key(above.parent))
-    return depth
+    return levels

@@ -193,14 +193,19 @@ def principal_absent(name: str) -> NotFound:
     )
 
 
+def upn_taken(upn: str) -> AlreadyExists:
+    """Build the error for a principal name that another user of the tenant has."""
+    return AlreadyExists(
+        f"another user has the principal name {upn}",
+        reason="USER_PRINCIPAL_NAME_TAKEN",
+        metadata={"user_principal_name": upn},
+    )
+
+
 def _refuse_taken(facts: Facts, tenant_key: str, new: NewPrincipal) -> None:
     upn = new.user_principal_name
     if upn and facts.user_called(tenant_key, upn) is not None:
-        raise AlreadyExists(
-            f"another user has the principal name {upn}",
-            reason="USER_PRINCIPAL_NAME_TAKEN",
-            metadata={"user_principal_name": upn},
-        )
+        raise upn_taken(upn)
     if new.issuer and facts.principal_known_as(new.issuer, new.subject) is not None:
         raise AlreadyExists(
             f"another principal has this identity at {new.issuer}",

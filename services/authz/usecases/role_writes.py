@@ -1,8 +1,8 @@
 """Making, changing and deleting custom roles (authorization.md 1.5, cases 74 to 77)."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 from services.authz.domain.records import (
     ASSIGNABLE,
@@ -17,6 +17,7 @@ from services.authz.usecases import roles
 from services.authz.usecases.finding import chain_keys, found, parent_not_found
 from services.authz.usecases.limits import Limits, exhausted
 from services.authz.usecases.roles import TYPE, Reader
+from services.authz.usecases.updating import Update, admit, required, revised
 from services.kernel.errors import AlreadyExists, FailedPrecondition, InvalidName
 from services.kernel.etag import require_match
 from services.kernel.field_mask import FieldTable
@@ -95,8 +96,9 @@ def create(
     """
     facts = unit.facts
     _demand(access, WRITE, new.assignable_scopes)
-    for field in _REQUIRED:
-        _require(field, getattr(new, field), violations)
+    required(
+        "role_definition", {one: getattr(new, one) for one in _REQUIRED}, _REQUIRED, violations
+    )
     violations.raise_if_any()
     tenant = _one_tenant(facts, new.assignable_scopes, "")
     made = RoleDefinition(
@@ -125,18 +127,8 @@ def create(
     return made
 
 
-@dataclass(frozen=True, slots=True)
-class RoleUpdate:
-    """What an Update asks for; `sent` maps the paths of `FIELDS` to what was sent."""
-
-    name: str
-    mask: tuple[str, ...]
-    sent: Mapping[str, Any]
-    etag: str = ""
-
-
 def update(
-    unit: Unit, asked: RoleUpdate, *, reader: Reader, access: Access, violations: Violations
+    unit: Unit, asked: Update, *, reader: Reader, access: Access, violations: Violations
 ) -> RoleDefinition:
     """Change a custom role; what is assigned follows at the same revision.
 
@@ -154,21 +146,14 @@ def update(
     changes = FIELDS.changes(asked.mask, asked.sent, {}, violations)
     scopes: tuple[str, ...] = changes.get("assignable_scopes", before.assignable_scopes)
     _demand(access, WRITE, (*before.assignable_scopes, *scopes))
-    for field in _REQUIRED:
-        if field in changes:
-            _require(field, changes[field], violations)
-    violations.raise_if_any()
-    require_match(asked.etag, before.version, uid=before.uid, resource=before.name)
+    required("role_definition", changes, _REQUIRED, violations)
+    admit(asked, before, violations)
     _one_tenant(facts, _added(before, scopes), before.tenant)
     after = replace(before, **changes)
-    if after == before:
-        return before
     if after.role_name.casefold() != before.role_name.casefold():
         _refuse_taken(facts, after)
     _refuse_for_assignments(unit, before, after)
-    after = replace(after, update_time=unit.now, version=before.version + 1)
-    unit.put(after)
-    return after
+    return revised(unit, before, after)
 
 
 def delete(unit: Unit, name: str, etag: str, *, reader: Reader, access: Access) -> None:
@@ -211,11 +196,6 @@ def _built_in(role_key: str) -> bool:
 def _demand(access: Access, action: str, scopes: Iterable[str]) -> None:
     for scope in dict.fromkeys(scopes):
         access.require(action, scope)
-
-
-def _require(field: str, value: object, violations: Violations) -> None:
-    if not value:
-        violations.add(f"role_definition.{field}", "is required")
 
 
 def _added(before: RoleDefinition, scopes: tuple[str, ...]) -> list[str]:

@@ -253,7 +253,8 @@ class World:
         )
 
     def called(self, principal: str) -> Stubs:
-        return self.installation.user(principal.rpartition("/")[2])
+        _, tenant, _, subject = principal.split("/")
+        return self.installation.user(subject, tenant)
 
 
 @contextmanager

@@ -315,7 +315,8 @@ class DirectoryServiceServicer:
         across all tenants.
 
         Action: Stoa.Directory/managementGroups/read at the tenant or at a
-        management group; what the caller may not read is left out.
+        management group; what the caller may not read is left out. Who may not read
+        at the tenant is told nothing of whether it is there.
         Long-running: no.
         Reasons: PARENT_NOT_FOUND, PAGE_TOKEN_INVALID.
         """
@@ -325,15 +326,16 @@ class DirectoryServiceServicer:
 
     def UpdateManagementGroup(self, request, context):
         """Renames a management group or moves it, with all below it: what is
-        inherited changes at exactly that revision.
+        inherited changes at exactly that revision. Refused where a subscription
+        would be left without an owner.
 
         Action: Stoa.Directory/managementGroups/write; to move it also at the
         management groups that it leaves and enters, and
         Microsoft.Authorization/roleAssignments/write at it.
         Long-running: no.
         Reasons: RESOURCE_NOT_FOUND, PARENT_NOT_FOUND, ROOT_MANAGEMENT_GROUP,
-        MANAGEMENT_GROUP_CYCLE, MANAGEMENT_GROUP_TOO_DEEP, ETAG_MISMATCH,
-        REQUEST_ID_REUSED.
+        MANAGEMENT_GROUP_CYCLE, MANAGEMENT_GROUP_TOO_DEEP, LAST_OWNER,
+        ETAG_MISMATCH, REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -393,14 +395,14 @@ class DirectoryServiceServicer:
     def UpdateSubscription(self, request, context):
         """Changes the display name or the tags of a subscription, or moves it to
         another management group: what is inherited changes at exactly that
-        revision.
+        revision. Refused where the subscription would be left without an owner.
 
         Action: Stoa.Directory/subscriptions/write; to move it also
         Stoa.Directory/managementGroups/write at the management groups that it
         leaves and enters, and Microsoft.Authorization/roleAssignments/write at it.
         Long-running: no.
         Reasons: RESOURCE_NOT_FOUND, PARENT_NOT_FOUND, PROPERTY_CHANGE_NOT_ALLOWED,
-        ETAG_MISMATCH, REQUEST_ID_REUSED.
+        LAST_OWNER, ETAG_MISMATCH, REQUEST_ID_REUSED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

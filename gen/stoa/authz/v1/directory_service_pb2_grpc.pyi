@@ -108,21 +108,23 @@ class DirectoryServiceStub:
     across all tenants.
 
     Action: Stoa.Directory/managementGroups/read at the tenant or at a
-    management group; what the caller may not read is left out.
+    management group; what the caller may not read is left out. Who may not read
+    at the tenant is told nothing of whether it is there.
     Long-running: no.
     Reasons: PARENT_NOT_FOUND, PAGE_TOKEN_INVALID.
     """
     UpdateManagementGroup: _grpc.UnaryUnaryMultiCallable[_management_group_pb2.UpdateManagementGroupRequest, _management_group_pb2.ManagementGroup]
     """Renames a management group or moves it, with all below it: what is
-    inherited changes at exactly that revision.
+    inherited changes at exactly that revision. Refused where a subscription
+    would be left without an owner.
 
     Action: Stoa.Directory/managementGroups/write; to move it also at the
     management groups that it leaves and enters, and
     Microsoft.Authorization/roleAssignments/write at it.
     Long-running: no.
     Reasons: RESOURCE_NOT_FOUND, PARENT_NOT_FOUND, ROOT_MANAGEMENT_GROUP,
-    MANAGEMENT_GROUP_CYCLE, MANAGEMENT_GROUP_TOO_DEEP, ETAG_MISMATCH,
-    REQUEST_ID_REUSED.
+    MANAGEMENT_GROUP_CYCLE, MANAGEMENT_GROUP_TOO_DEEP, LAST_OWNER,
+    ETAG_MISMATCH, REQUEST_ID_REUSED.
     """
     DeleteManagementGroup: _grpc.UnaryUnaryMultiCallable[_management_group_pb2.DeleteManagementGroupRequest, _empty_pb2.Empty]
     """Deletes a management group that holds no other one and no subscription,
@@ -162,14 +164,14 @@ class DirectoryServiceStub:
     UpdateSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_pb2.UpdateSubscriptionRequest, _subscription_pb2.Subscription]
     """Changes the display name or the tags of a subscription, or moves it to
     another management group: what is inherited changes at exactly that
-    revision.
+    revision. Refused where the subscription would be left without an owner.
 
     Action: Stoa.Directory/subscriptions/write; to move it also
     Stoa.Directory/managementGroups/write at the management groups that it
     leaves and enters, and Microsoft.Authorization/roleAssignments/write at it.
     Long-running: no.
     Reasons: RESOURCE_NOT_FOUND, PARENT_NOT_FOUND, PROPERTY_CHANGE_NOT_ALLOWED,
-    ETAG_MISMATCH, REQUEST_ID_REUSED.
+    LAST_OWNER, ETAG_MISMATCH, REQUEST_ID_REUSED.
     """
     EnableSubscription: _grpc.UnaryUnaryMultiCallable[_subscription_pb2.EnableSubscriptionRequest, _subscription_pb2.Subscription]
     """Makes a subscription usable again. One that is ENABLED is answered as it
@@ -435,21 +437,23 @@ class DirectoryServiceAsyncStub(DirectoryServiceStub):
     across all tenants.
 
     Action: Stoa.Directory/managementGroups/read at the tenant or at a
-    management group; what the caller may not read is left out.
+    management group; what the caller may not read is left out. Who may not read
+    at the tenant is told nothing of whether it is there.
     Long-running: no.
     Reasons: PARENT_NOT_FOUND, PAGE_TOKEN_INVALID.
     """
     UpdateManagementGroup: _aio.UnaryUnaryMultiCallable[_management_group_pb2.UpdateManagementGroupRequest, _management_group_pb2.ManagementGroup]  # type: ignore[assignment]
     """Renames a management group or moves it, with all below it: what is
-    inherited changes at exactly that revision.
+    inherited changes at exactly that revision. Refused where a subscription
+    would be left without an owner.
 
     Action: Stoa.Directory/managementGroups/write; to move it also at the
     management groups that it leaves and enters, and
     Microsoft.Authorization/roleAssignments/write at it.
     Long-running: no.
     Reasons: RESOURCE_NOT_FOUND, PARENT_NOT_FOUND, ROOT_MANAGEMENT_GROUP,
-    MANAGEMENT_GROUP_CYCLE, MANAGEMENT_GROUP_TOO_DEEP, ETAG_MISMATCH,
-    REQUEST_ID_REUSED.
+    MANAGEMENT_GROUP_CYCLE, MANAGEMENT_GROUP_TOO_DEEP, LAST_OWNER,
+    ETAG_MISMATCH, REQUEST_ID_REUSED.
     """
     DeleteManagementGroup: _aio.UnaryUnaryMultiCallable[_management_group_pb2.DeleteManagementGroupRequest, _empty_pb2.Empty]  # type: ignore[assignment]
     """Deletes a management group that holds no other one and no subscription,
@@ -489,14 +493,14 @@ class DirectoryServiceAsyncStub(DirectoryServiceStub):
     UpdateSubscription: _aio.UnaryUnaryMultiCallable[_subscription_pb2.UpdateSubscriptionRequest, _subscription_pb2.Subscription]  # type: ignore[assignment]
     """Changes the display name or the tags of a subscription, or moves it to
     another management group: what is inherited changes at exactly that
-    revision.
+    revision. Refused where the subscription would be left without an owner.
 
     Action: Stoa.Directory/subscriptions/write; to move it also
     Stoa.Directory/managementGroups/write at the management groups that it
     leaves and enters, and Microsoft.Authorization/roleAssignments/write at it.
     Long-running: no.
     Reasons: RESOURCE_NOT_FOUND, PARENT_NOT_FOUND, PROPERTY_CHANGE_NOT_ALLOWED,
-    ETAG_MISMATCH, REQUEST_ID_REUSED.
+    LAST_OWNER, ETAG_MISMATCH, REQUEST_ID_REUSED.
     """
     EnableSubscription: _aio.UnaryUnaryMultiCallable[_subscription_pb2.EnableSubscriptionRequest, _subscription_pb2.Subscription]  # type: ignore[assignment]
     """Makes a subscription usable again. One that is ENABLED is answered as it
@@ -807,7 +811,8 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
         across all tenants.
 
         Action: Stoa.Directory/managementGroups/read at the tenant or at a
-        management group; what the caller may not read is left out.
+        management group; what the caller may not read is left out. Who may not read
+        at the tenant is told nothing of whether it is there.
         Long-running: no.
         Reasons: PARENT_NOT_FOUND, PAGE_TOKEN_INVALID.
         """
@@ -819,15 +824,16 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
         context: _ServicerContext,
     ) -> _typing.Union[_management_group_pb2.ManagementGroup, _abc.Awaitable[_management_group_pb2.ManagementGroup]]:
         """Renames a management group or moves it, with all below it: what is
-        inherited changes at exactly that revision.
+        inherited changes at exactly that revision. Refused where a subscription
+        would be left without an owner.
 
         Action: Stoa.Directory/managementGroups/write; to move it also at the
         management groups that it leaves and enters, and
         Microsoft.Authorization/roleAssignments/write at it.
         Long-running: no.
         Reasons: RESOURCE_NOT_FOUND, PARENT_NOT_FOUND, ROOT_MANAGEMENT_GROUP,
-        MANAGEMENT_GROUP_CYCLE, MANAGEMENT_GROUP_TOO_DEEP, ETAG_MISMATCH,
-        REQUEST_ID_REUSED.
+        MANAGEMENT_GROUP_CYCLE, MANAGEMENT_GROUP_TOO_DEEP, LAST_OWNER,
+        ETAG_MISMATCH, REQUEST_ID_REUSED.
         """
 
     @_abc_1.abstractmethod
@@ -897,14 +903,14 @@ class DirectoryServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_subscription_pb2.Subscription, _abc.Awaitable[_subscription_pb2.Subscription]]:
         """Changes the display name or the tags of a subscription, or moves it to
         another management group: what is inherited changes at exactly that
-        revision.
+        revision. Refused where the subscription would be left without an owner.
 
         Action: Stoa.Directory/subscriptions/write; to move it also
         Stoa.Directory/managementGroups/write at the management groups that it
         leaves and enters, and Microsoft.Authorization/roleAssignments/write at it.
         Long-running: no.
         Reasons: RESOURCE_NOT_FOUND, PARENT_NOT_FOUND, PROPERTY_CHANGE_NOT_ALLOWED,
-        ETAG_MISMATCH, REQUEST_ID_REUSED.
+        LAST_OWNER, ETAG_MISMATCH, REQUEST_ID_REUSED.
         """
 
     @_abc_1.abstractmethod
