@@ -23,10 +23,10 @@ from services.authz.access import HeadAccessControl
 from services.authz.config import SERVICE, Config
 from services.authz.convert import changes, entries
 from services.authz.servicers.audit import AuditServicer
+from services.authz.servicers.authorization import AuthorizationServicer
 from services.authz.servicers.deny_assignments import DenyAssignmentServicer
 from services.authz.servicers.directory import DirectoryServicer
 from services.authz.servicers.feed import PolicyFeedServicer
-from services.authz.servicers.questions import AuthorizationServicer, History
 from services.authz.servicers.role_assignments import RoleAssignmentServicer
 from services.authz.servicers.role_definitions import RoleDefinitionServicer
 from services.authz.servicers.scopes import ScopeServicer
@@ -156,10 +156,9 @@ def build_server(
         clock.now,
     )
     limits = limits_of(config)
-    history = History(stores.head.current, stores.head.at, lambda: stores.head.oldest)
     issuers = frozenset({config.token_issuer})
     servicers: dict[str, object] = {
-        "AuthorizationService": AuthorizationServicer(control, history, stores.policy.token, clock),
+        "AuthorizationService": AuthorizationServicer(context, stores.head),
         "RoleDefinitionService": RoleDefinitionServicer(context, limits),
         "RoleAssignmentService": RoleAssignmentServicer(context, limits),
         "DenyAssignmentService": DenyAssignmentServicer(context, limits),

@@ -153,6 +153,12 @@ class Facts(Protocol):
     def at_or_below(self, scope_key: str) -> Sequence[Record]:
         """Answer the assignments and grants at a scope and below it."""
 
+    def spelled(self, keys: Collection[str]) -> Mapping[str, str]:
+        """Answer how names and scopes were spelled, of those keys that are known here."""
+
+    def public_names(self, galleries: Collection[str]) -> Mapping[str, str]:
+        """Answer the ids of the views of galleries as they were spelled, by the key of each."""
+
     def page(self, of: type[R], page: Page) -> Sequence[tuple[R, tuple[KeyValue, ...]]]:
         """Answer records with the key values that a next page follows after."""
 

@@ -1,6 +1,6 @@
 """The facts of the policy in SQL."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
@@ -11,6 +11,7 @@ from services.authz.ports import Page
 from services.authz.store import tables as t
 from services.authz.store.lists import page_of
 from services.authz.store.rows import Records, Rows
+from services.authz.store.spelling import public_names, spelled
 from services.kernel.db.listing import at_or_below
 from services.kernel.names import key
 from services.kernel.paging import KeyValue
@@ -233,6 +234,12 @@ class SqlFacts:
         )
         found += self.rows(SHARING_GRANTS).all(at_or_below(t.SHARING_GRANTS.c.key, scope_key))
         return found
+
+    def spelled(self, keys: Collection[str]) -> Mapping[str, str]:
+        return spelled(self.connection, keys)
+
+    def public_names(self, galleries: Collection[str]) -> Mapping[str, str]:
+        return public_names(self.connection, galleries)
 
     def page(self, of: type[R], page: Page) -> Sequence[tuple[R, tuple[KeyValue, ...]]]:
         return page_of(self.connection, BY_CLASS[of], page)

@@ -1,7 +1,6 @@
 """The compiled policy of this process, always as of the newest commit when it is asked for."""
 
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
 from itertools import chain
 from typing import Final
@@ -10,6 +9,7 @@ from sqlalchemy import Connection
 
 from services.authz.domain.changes import entities
 from services.authz.store.feed import everything
+from services.authz.store.policy_history import PolicyHistory
 from services.kernel.db.engine import Database
 from services.kernel.errors import PositionCompacted
 from services.kernel.feed.log import FeedLog
@@ -22,7 +22,6 @@ from services.policy.model import Change, Transaction
 Decode = Callable[[bytes], Sequence[Change]]
 
 _BATCH: Final = 512
-_KEPT: Final = 64
 
 
 class PolicyHead:
@@ -40,8 +39,7 @@ class PolicyHead:
         self._lock: Final = threading.Lock()
         self._index: PolicyIndex = empty_index()
         self._seen: object = None
-        # Roots share nearly everything, so that keeping the last ones costs little.
-        self._roots: Final[deque[PolicyIndex]] = deque(maxlen=_KEPT)
+        self._history: Final = PolicyHistory()
 
     @property
     def held(self) -> PolicyIndex:
@@ -57,46 +55,76 @@ class PolicyHead:
             # Taken before the log is read: a commit in between is only looked at once more.
             probe = self._probe.current()
             if probe != self._seen:
-                found = self._db.snapshot(self._caught_up)
-                if self._roots and found.epoch != self._index.epoch:
-                    self._roots.clear()
-                if not self._roots or found is not self._index:
-                    self._roots.append(found)
-                self._index = found
+                roots = self._db.snapshot(self._roots_since)
+                for root in roots:
+                    self._history.add(root)
+                if roots:
+                    self._index = roots[-1]
                 self._seen = probe
             return self._index
 
     def at(self, revision: int) -> PolicyIndex | None:
-        """Answer the policy as of one of the last revisions, None where it is not held."""
-        with self._lock:
-            return next((one for one in self._roots if one.revision == revision), None)
+        """Answer the policy as of a revision of this epoch, None where it cannot be had.
 
-    @property
-    def oldest(self) -> int:
-        """The oldest revision that is still held."""
+        What this process has seen can, while the log holds it, and the last revisions always.
+        """
         with self._lock:
-            return self._roots[0].revision if self._roots else self._index.revision
+            return self._history.at(revision, self._replayed)
+
+    def is_recent(self, revision: int) -> bool:
+        """Whether a revision is among the last ones, which are held whatever happens."""
+        with self._lock:
+            return self._history.is_recent(revision)
+
+    def oldest(self) -> int:
+        """Answer the oldest revision that can be had."""
+        head = self._db.read(self._log.head)
+        with self._lock:
+            return self._history.oldest(head.horizon)
 
     def within(self, tx: Connection) -> PolicyIndex:
         """Answer the policy as a transaction sees it that has locked the head of the log.
 
         It is kept for that transaction alone: what it saw may still be rolled back.
         """
-        return self._caught_up(tx)
+        roots = self._roots_since(tx)
+        return roots[-1] if roots else self._index
 
-    def _caught_up(self, connection: Connection) -> PolicyIndex:
+    def _roots_since(self, connection: Connection) -> list[PolicyIndex]:
+        """Answer the roots after the one held, each of them, up to the head of the log."""
         index = self._index
         head = self._log.head(connection)
         if index.epoch != head.epoch or index.revision > head.position:
-            return _loaded(connection, head.epoch, head.position)
+            return [_loaded(connection, head.epoch, head.position)]
         try:
-            while index.revision < head.position:
-                for entry in self._log.read_after(connection, index.revision, _BATCH):
-                    changes = tuple(self._decode(entry.payload))
-                    index = index.apply(Transaction(entry.position, changes))
+            return self._followed(connection, index, head.position)
         except PositionCompacted:
-            return _loaded(connection, head.epoch, head.position)
-        return index
+            return [_loaded(connection, head.epoch, head.position)]
+
+    def _followed(
+        self, connection: Connection, index: PolicyIndex, until: int
+    ) -> list[PolicyIndex]:
+        roots: list[PolicyIndex] = []
+        while index.revision < until:
+            for entry in self._log.read_after(connection, index.revision, _BATCH):
+                if entry.position > until:
+                    break
+                changes = tuple(self._decode(entry.payload))
+                index = index.apply(Transaction(entry.position, changes))
+                roots.append(index)
+        return roots
+
+    def _replayed(self, base: PolicyIndex, revision: int) -> PolicyIndex | None:
+        def replay(connection: Connection) -> PolicyIndex | None:
+            head = self._log.head(connection)
+            if head.epoch != base.epoch or head.position < revision:
+                return None
+            try:
+                return self._followed(connection, base, revision)[-1]
+            except PositionCompacted:
+                return None
+
+        return self._db.snapshot(replay)
 
 
 def _loaded(connection: Connection, epoch: int, revision: int) -> PolicyIndex:
