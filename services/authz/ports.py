@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from services.authz.domain.audit import AuditRecord, Event
+from services.authz.domain.eligibility import EligibleAssignment
 from services.authz.domain.records import (
     DenyAssignment,
     ManagementGroup,
@@ -133,7 +134,24 @@ class Facts(Protocol):
         """Answer the assignments of a role, wherever they are."""
 
     def count_role_assignments(self, scope_key: str, *, below: bool) -> int:
-        """Answer how many role assignments a scope has, with those below it if so asked."""
+        """Answer how many role and eligible assignments a scope has, if so asked with those below.
+
+        The two share one limit.
+        """
+
+    def eligible_assignment(self, key: str) -> EligibleAssignment | None:
+        """Answer an eligible assignment."""
+
+    def same_eligible(
+        self, scope_key: str, principal_key: str, role_key: str
+    ) -> EligibleAssignment | None:
+        """Answer the eligible assignment that joins these three."""
+
+    def eligible_of(self, principal_key: str) -> Sequence[EligibleAssignment]:
+        """Answer the eligible assignments of a principal itself."""
+
+    def eligible_of_role(self, role_key: str) -> Sequence[EligibleAssignment]:
+        """Answer the eligible assignments of a role, wherever they are."""
 
     def deny_assignment(self, key: str) -> DenyAssignment | None:
         """Answer a deny assignment."""

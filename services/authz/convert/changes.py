@@ -16,6 +16,7 @@ from stoa.authz.v1 import (
 from services.authz.convert.times import timestamp
 from services.authz.domain import records
 from services.authz.domain.changes import Buried, Change, Gone, Joined, Left, Put
+from services.authz.domain.eligibility import EligibleAssignment
 from services.authz.domain.records import Record, SubscriptionState
 from services.policy.model import Permissions, RoleDefinition, SharingMode
 
@@ -119,6 +120,8 @@ def put_message(record: Record) -> policy_change_pb2.PolicyChange:
             )
         case records.RoleAssignment():
             change.put_role_assignment.CopyFrom(_role_assignment(record))
+        case EligibleAssignment():
+            change.put_eligible_assignment.CopyFrom(_eligible_assignment(record))
         case records.DenyAssignment():
             change.put_deny_assignment.CopyFrom(
                 policy_change_pb2.DenyAssignmentRecord(
@@ -180,6 +183,29 @@ def _role_assignment(record: records.RoleAssignment) -> policy_change_pb2.RoleAs
     )
 
 
+def _eligible_assignment(
+    record: EligibleAssignment,
+) -> policy_change_pb2.EligibleAssignmentRecord:
+    """Answer what replicas decide by; why somebody took a role is not their business."""
+    return policy_change_pb2.EligibleAssignmentRecord(
+        name=record.name,
+        principal=record.principal,
+        role_definition=record.role_definition,
+        start_time=timestamp(record.start_time) if record.start_time else None,
+        end_time=timestamp(record.end_time) if record.end_time else None,
+        condition=record.condition,
+        condition_version=record.condition_version,
+        activations=[
+            policy_change_pb2.ActivationRecord(
+                principal=one.principal,
+                start_time=timestamp(one.start_time),
+                end_time=timestamp(one.end_time),
+            )
+            for one in record.activations
+        ],
+    )
+
+
 def _gone(record: Record) -> policy_change_pb2.PolicyChange:
     match record:
         case records.Tenant():
@@ -192,6 +218,8 @@ def _gone(record: Record) -> policy_change_pb2.PolicyChange:
             return policy_change_pb2.PolicyChange(delete_role_definition=record.name)
         case records.RoleAssignment():
             return policy_change_pb2.PolicyChange(delete_role_assignment=record.name)
+        case EligibleAssignment():
+            return policy_change_pb2.PolicyChange(delete_eligible_assignment=record.name)
         case records.DenyAssignment():
             return policy_change_pb2.PolicyChange(delete_deny_assignment=record.name)
         case records.SharingGrant():

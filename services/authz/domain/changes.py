@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import assert_never
 
 from services.authz.domain import records
+from services.authz.domain.eligibility import EligibleAssignment
 from services.authz.domain.records import Record, SubscriptionState
 from services.kernel.names import key
 from services.policy import model
@@ -108,9 +109,15 @@ def entity(record: Record, revision: int) -> model.Entity:
 
 
 def _at_scope(
-    record: records.RoleAssignment | records.DenyAssignment | records.SharingGrant, revision: int
+    record: records.RoleAssignment
+    | records.DenyAssignment
+    | EligibleAssignment
+    | records.SharingGrant,
+    revision: int,
 ) -> model.Entity:
     match record:
+        case EligibleAssignment():
+            return _eligible(record, revision)
         case records.RoleAssignment():
             return model.RoleAssignment(
                 name=record.key,
@@ -152,8 +159,27 @@ def _at_scope(
             assert_never(record)
 
 
+def _eligible(record: EligibleAssignment, revision: int) -> model.EligibleAssignment:
+    return model.EligibleAssignment(
+        name=record.key,
+        scope=record.scope_key,
+        principal=record.principal_key,
+        role=key(record.role_definition).rpartition("/")[2],
+        start=record.start_time,
+        end=record.end_time,
+        condition=record.condition,
+        activations=tuple(
+            model.Activation(one.principal_key, one.start_time, one.end_time)
+            for one in record.activations
+        ),
+        revision=revision,
+    )
+
+
 def _removed(record: Record) -> model.Removed:
     match record:
+        case EligibleAssignment():
+            return model.Removed(model.Kind.ELIGIBLE_ASSIGNMENT, record.key)
         case records.Tenant():
             return model.Removed(model.Kind.TENANT, record.key)
         case records.ManagementGroup():

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
+from services.authz.domain.eligibility import EligibleAssignment
 from services.kernel import names
 from services.kernel.names import ROOT, Pattern
 from services.policy.model import Permissions, PrincipalKind, SharingMode
@@ -300,6 +301,7 @@ Record = (
     | RoleDefinition
     | RoleAssignment
     | DenyAssignment
+    | EligibleAssignment
     | SharingGrant
 )
 

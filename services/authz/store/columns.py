@@ -1,14 +1,17 @@
 """Column types for what records hold besides texts, numbers and times."""
 
 import enum
-from typing import Any, Generic, TypeVar
+from datetime import timedelta
+from typing import Any, Final, Generic, TypeVar
 
-from sqlalchemy import Dialect, Text, TypeDecorator
+from sqlalchemy import BigInteger, Dialect, Text, TypeDecorator
 
-from services.kernel.db.tables import Json
+from services.authz.domain.eligibility import Activation
+from services.kernel.db.tables import Json, from_microseconds, to_microseconds
 from services.policy.model import Permissions
 
 E = TypeVar("E", bound=enum.Enum)
+_MICROSECOND: Final = timedelta(microseconds=1)
 
 
 class EnumText(TypeDecorator[E], Generic[E]):
@@ -70,3 +73,48 @@ class PermissionList(TypeDecorator[tuple[Permissions, ...]]):
         if value is None:
             return None
         return tuple(Permissions(*(tuple(patterns) for patterns in one)) for one in value)
+
+
+class Span(TypeDecorator[timedelta]):
+    """A length of time, in microseconds."""
+
+    impl = BigInteger
+    cache_ok = True
+
+    def process_bind_param(self, value: timedelta | None, dialect: Dialect) -> int | None:
+        """Store microseconds."""
+        return None if value is None else value // _MICROSECOND
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> timedelta | None:
+        """Answer the length."""
+        return None if value is None else value * _MICROSECOND
+
+
+class ActivationList(TypeDecorator[tuple[Activation, ...]]):
+    """The activations of an eligible assignment: few, and read with it alone."""
+
+    impl = Json
+    cache_ok = True
+
+    def process_bind_param(self, value: tuple[Activation, ...] | None, dialect: Dialect) -> Any:
+        """Store a list of lists."""
+        if value is None:
+            return None
+        return [
+            [
+                one.principal,
+                to_microseconds(one.start_time),
+                to_microseconds(one.end_time),
+                one.justification,
+            ]
+            for one in value
+        ]
+
+    def process_result_value(self, value: Any, dialect: Dialect) -> tuple[Activation, ...] | None:
+        """Answer activations."""
+        if value is None:
+            return None
+        return tuple(
+            Activation(principal, from_microseconds(start), from_microseconds(end), justification)
+            for principal, start, end, justification in value
+        )

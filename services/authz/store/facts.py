@@ -6,6 +6,7 @@ from typing import Any, Final, TypeVar
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 
 from services.authz.domain import records as d
+from services.authz.domain.eligibility import EligibleAssignment
 from services.authz.domain.records import Record
 from services.authz.ports import Page
 from services.authz.store import tables as t
@@ -64,6 +65,16 @@ DENY_ASSIGNMENTS: Final = Records(
     d.DenyAssignment,
     lambda one: {"key": one.key, "scope_key": one.scope_key},
 )
+ELIGIBLE_ASSIGNMENTS: Final = Records(
+    t.ELIGIBLE_ASSIGNMENTS,
+    EligibleAssignment,
+    lambda one: {
+        "key": one.key,
+        "scope_key": one.scope_key,
+        "principal_key": one.principal_key,
+        "role_key": key(one.role_definition),
+    },
+)
 SHARING_GRANTS: Final = Records(t.SHARING_GRANTS, d.SharingGrant, lambda one: {"key": one.key})
 
 BY_CLASS: Final[dict[type, Records[Any]]] = {
@@ -76,6 +87,7 @@ BY_CLASS: Final[dict[type, Records[Any]]] = {
         ROLE_DEFINITIONS,
         ROLE_ASSIGNMENTS,
         DENY_ASSIGNMENTS,
+        ELIGIBLE_ASSIGNMENTS,
         SHARING_GRANTS,
     )
 }
@@ -198,9 +210,29 @@ class SqlFacts:
         return self.rows(ROLE_ASSIGNMENTS).all(t.ROLE_ASSIGNMENTS.c.role_key == role_key)
 
     def count_role_assignments(self, scope_key: str, *, below: bool) -> int:
-        return self.rows(ROLE_ASSIGNMENTS).count(
-            _at(t.ROLE_ASSIGNMENTS.c.scope_key, scope_key, below=below)
+        active = _at(t.ROLE_ASSIGNMENTS.c.scope_key, scope_key, below=below)
+        eligible = _at(t.ELIGIBLE_ASSIGNMENTS.c.scope_key, scope_key, below=below)
+        return self.rows(ROLE_ASSIGNMENTS).count(active) + self.rows(ELIGIBLE_ASSIGNMENTS).count(
+            eligible
         )
+
+    def eligible_assignment(self, key: str) -> EligibleAssignment | None:
+        return self.rows(ELIGIBLE_ASSIGNMENTS).get(key)
+
+    def same_eligible(
+        self, scope_key: str, principal_key: str, role_key: str
+    ) -> EligibleAssignment | None:
+        c = t.ELIGIBLE_ASSIGNMENTS.c
+        return self.rows(ELIGIBLE_ASSIGNMENTS).first(
+            c.scope_key == scope_key, c.principal_key == principal_key, c.role_key == role_key
+        )
+
+    def eligible_of(self, principal_key: str) -> Sequence[EligibleAssignment]:
+        column = t.ELIGIBLE_ASSIGNMENTS.c.principal_key
+        return self.rows(ELIGIBLE_ASSIGNMENTS).all(column == principal_key)
+
+    def eligible_of_role(self, role_key: str) -> Sequence[EligibleAssignment]:
+        return self.rows(ELIGIBLE_ASSIGNMENTS).all(t.ELIGIBLE_ASSIGNMENTS.c.role_key == role_key)
 
     def deny_assignment(self, key: str) -> d.DenyAssignment | None:
         return self.rows(DENY_ASSIGNMENTS).get(key)
@@ -231,6 +263,9 @@ class SqlFacts:
         )
         found += self.rows(DENY_ASSIGNMENTS).all(
             at_or_below(t.DENY_ASSIGNMENTS.c.scope_key, scope_key)
+        )
+        found += self.rows(ELIGIBLE_ASSIGNMENTS).all(
+            at_or_below(t.ELIGIBLE_ASSIGNMENTS.c.scope_key, scope_key)
         )
         found += self.rows(SHARING_GRANTS).all(at_or_below(t.SHARING_GRANTS.c.key, scope_key))
         return found

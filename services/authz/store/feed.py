@@ -8,6 +8,7 @@ from sqlalchemy import Connection, select
 
 from services.authz.domain import records as d
 from services.authz.domain.changes import Change, Joined, Put
+from services.authz.domain.eligibility import EligibleAssignment
 from services.authz.store.facts import BY_CLASS, SqlFacts
 from services.authz.store.tables import MEMBERSHIPS
 from services.kernel.db.engine import Database
@@ -24,6 +25,7 @@ _AFTER: Final[tuple[type, ...]] = (
     d.RoleDefinition,
     d.RoleAssignment,
     d.DenyAssignment,
+    EligibleAssignment,
     d.SharingGrant,
 )
 

@@ -16,7 +16,13 @@ from sqlalchemy import (
 
 from services.authz.domain.audit import Outcome
 from services.authz.domain.records import CommunitySharing, SubscriptionState
-from services.authz.store.columns import EnumText, PermissionList, Texts
+from services.authz.store.columns import (
+    ActivationList,
+    EnumText,
+    PermissionList,
+    Span,
+    Texts,
+)
 from services.kernel.db.tables import (
     Json,
     KeyText,
@@ -164,6 +170,34 @@ ROLE_ASSIGNMENTS: Final = Table(
     Column("create_time", UtcTime, nullable=False),
     UniqueConstraint("scope_key", "principal_key", "role_key"),
     Index("ix_role_assignments_role_key_scope_key", "role_key", "scope_key"),
+)
+
+ELIGIBLE_ASSIGNMENTS: Final = Table(
+    "eligible_assignments",
+    METADATA,
+    Column("key", KeyText, primary_key=True),
+    Column("scope_key", KeyText, nullable=False),
+    Column("principal_key", KeyText, nullable=False, index=True),
+    Column("role_key", KeyText, nullable=False),
+    Column("name", Text, nullable=False),
+    Column("scope", Text, nullable=False),
+    Column("principal", Text, nullable=False),
+    Column("principal_kind", EnumText(PrincipalKind), nullable=False),
+    Column("role_definition", Text, nullable=False),
+    Column("description", Text, nullable=False),
+    Column("start_time", UtcTime),
+    Column("end_time", UtcTime),
+    Column("condition", Text, nullable=False),
+    Column("condition_version", Text, nullable=False),
+    Column("max_activation", Span, nullable=False),
+    Column("justification_required", Boolean, nullable=False),
+    Column("activations", ActivationList, nullable=False),
+    Column("creator", Text, nullable=False),
+    Column("uid", Text, nullable=False),
+    Column("create_time", UtcTime, nullable=False),
+    Column("version", BigInteger, nullable=False),
+    UniqueConstraint("scope_key", "principal_key", "role_key"),
+    Index("ix_eligible_assignments_role_key_scope_key", "role_key", "scope_key"),
 )
 
 DENY_ASSIGNMENTS: Final = Table(
