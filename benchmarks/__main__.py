@@ -11,6 +11,7 @@ FOLDER = Path(__file__).resolve().parent
 # What each is given: sizes that end within minutes.
 BENCHMARKS = {
     "calls": [],
+    "catalog_reads": [],
     "glance": [],
     "policy_check": ["1000", "100000"],
     "revocation": [],

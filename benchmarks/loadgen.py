@@ -16,19 +16,24 @@ import grpc
 def load(channel: grpc.Channel, job: dict[str, Any]) -> list[float]:
     """Keep `in_flight` calls under way for `seconds`; answer how long each took."""
     call: grpc.UnaryUnaryMultiCallable[bytes, bytes] = channel.unary_unary(job["method"])
-    request = bytes.fromhex(job["request"])
+    # In turn, each thread from a place of its own.
+    requests = [bytes.fromhex(one) for one in job.get("requests") or [job["request"]]]
     metadata = tuple((name, value) for name, value in job["metadata"])
     end = time.perf_counter() + job["seconds"]
     taken: list[list[float]] = [[] for _ in range(job["in_flight"])]
 
-    def loop(times: list[float]) -> None:
+    def loop(times: list[float], place: int) -> None:
         now = time.perf_counter()
         while now < end:
-            call(request, metadata=metadata, timeout=10)
+            place += 1
+            call(requests[place % len(requests)], metadata=metadata, timeout=10)
             then, now = now, time.perf_counter()
             times.append(now - then)
 
-    threads = [threading.Thread(target=loop, args=(times,)) for times in taken]
+    threads = [
+        threading.Thread(target=loop, args=(times, index * len(requests) // len(taken)))
+        for index, times in enumerate(taken)
+    ]
     for thread in threads:
         thread.start()
     for thread in threads:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, exists, func, select
+from sqlalchemy import ColumnElement, Select, Table, bindparam, exists, func, literal_column, select
 
 from services.catalog.convert.versions import end_of_life_fragment
 from services.catalog.domain.names import ordered_key
@@ -132,6 +132,16 @@ DISKS: Final = _of_sources(tables.disks, "disk_type", *_SYSTEM)
 SNAPSHOTS: Final = _of_sources(tables.snapshots, *_SYSTEM)
 STORAGE_ACCOUNTS: Final = _of_sources(tables.storage_accounts, "store")
 ENCRYPTION_SETS: Final = _of_sources(tables.disk_encryption_sets, "encryption_type")
+
+
+def _in_state(one: Comparison) -> ColumnElement[bool]:
+    found = compare(_v.version_state, one)
+    if (one.op, one.value) == (Op.EQ, VersionState.SOFT_DELETED.value):
+        # In the very words of the index of these, which holds no others.
+        return _v.version_state == literal_column("'SOFT_DELETED'")
+    return found
+
+
 _effective: Final = func.coalesce(
     _v.end_of_life_time, _d.end_of_life_time, type_=_v.create_time.type
 )
@@ -145,7 +155,6 @@ VERSIONS: Final = ListSpec(
         "publish_time": _v.publish_time,
         "end_of_life_time": _v.end_of_life_time,
         "effective_end_of_life_time": _effective,
-        "state": _v.version_state,
         "delete_time": _v.delete_time,
         "purge_time": _v.purge_time,
         "generation": _v.generation,
@@ -157,7 +166,7 @@ VERSIONS: Final = ListSpec(
     depth=5,
     ordered=ordered_key,
     shown=_v.version_state == VersionState.ACTIVE.value,
-    special={"target_regions.location": _targeted},
+    special={"target_regions.location": _targeted, "state": _in_state},
 )
 
 

@@ -156,6 +156,14 @@ image_versions: Final = _resource(
     Column("uefi_body", LargeBinary, nullable=False),
 )
 Index("uq_image_versions_ordered_key", image_versions.c.ordered_key, unique=True)
+# Few are soft-deleted, among however many that are not.
+_soft_deleted = text("version_state = 'SOFT_DELETED'")
+Index(
+    "ix_image_versions_soft_deleted",
+    image_versions.c.ordered_key,
+    sqlite_where=_soft_deleted,
+    postgresql_where=_soft_deleted,
+)
 Index(
     "ix_image_versions_publish_time",
     image_versions.c.parent_key,

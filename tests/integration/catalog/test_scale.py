@@ -5,7 +5,7 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from benchmarks.catalog_rows import Numbered, multiply
 from services.catalog.domain.names import VERSIONS, ordered_key
 from services.catalog.domain.region import Region
 from services.catalog.domain.region_status import RegionState, RegionStatus
-from services.catalog.domain.version import Version
+from services.catalog.domain.version import Version, VersionState
 from services.catalog.ports.reading import ListQuery, Visible
 from services.catalog.ports.views import ViewId, ViewQuery
 from services.catalog.store.documents import load
@@ -117,6 +117,9 @@ def _scale(path: Path, count: int) -> Scale:
             tx.regions.put(Region(location, f"u{number}", f"Region {number}"), 1)
         version = tx.versions.get(name.lower())
         assert version is not None
+        deleted = tx.versions.get(f"{DEFINITION}/versions/2.0.0".lower())
+        assert deleted is not None
+        tx.versions.update(replace(deleted, version_state=VersionState.SOFT_DELETED))
         status = RegionStatus("eastus", 0, 1, 1, RegionState.COMPLETED, usable=True, observed=1)
         tx.versions.put_regions(version, [status])
 
@@ -140,7 +143,9 @@ def _desc(field: str) -> tuple[Order, ...]:
     return (Order(field, descending=True),)
 
 
-_ACTIVE = parse_filter("state = ACTIVE", {"state": frozenset({"ACTIVE"})})
+_STATES = {"state": frozenset({"ACTIVE", "SOFT_DELETED"})}
+_ACTIVE = parse_filter("state = ACTIVE", _STATES)
+_SOFT_DELETED = parse_filter("state = SOFT_DELETED", _STATES)
 _indexes = itertools.count(100)
 READS: dict[str, Callable[[Scale], Any]] = {
     # Another one each time: what was found before is remembered.
@@ -153,6 +158,10 @@ READS: dict[str, Callable[[Scale], Any]] = {
     "list, with status": lambda s: s.page(view="status"),
     "list, with deleted ones": lambda s: s.page(show_deleted=True),
     "list, by filter": lambda s: s.page(comparisons=_ACTIVE),
+    "soft-deleted": lambda s: s.page(comparisons=_SOFT_DELETED, show_deleted=True),
+    "soft-deleted everywhere": lambda s: s.everywhere(
+        "subscriptions/s1", comparisons=_SOFT_DELETED, show_deleted=True
+    ),
     "recent": lambda s: s.page(order=_desc("publish_time")),
     "recent, end": lambda s: s.dated("publish_time", PAGE, descending=True),
     "by creation": lambda s: s.page(order=(Order("create_time"),)),
@@ -221,8 +230,11 @@ def test_pages_hold_what_they_are_asked_for(scales: tuple[Scale, Scale]) -> None
     large = scales[1]
     for name in ("list, middle", "recent, end", "by creation, end", "views, end"):
         assert len(READS[name](large)) in {PAGE, PAGE - 1}, name
-    # After the three that were there before.
-    assert READS["recent"](large)[3].key == large.key(large.count - 1)
+    # After those that were there before.
+    newest = [row.key for row in READS["recent"](large)]
+    assert newest.index(large.key(large.count - 1)) == 2
+    (deleted,) = READS["soft-deleted"](large)
+    assert deleted.key.endswith("/versions/2.0.0")
 
 
 def test_rows_that_were_multiplied_are_as_the_catalog_writes_them(

@@ -25,6 +25,14 @@ def upgrade() -> None:
     op.create_index(
         "ix_image_versions_publish_time", "image_versions", ["parent_key", "publish_time", "key"]
     )
+    soft_deleted = sa.text("version_state = 'SOFT_DELETED'")
+    op.create_index(
+        "ix_image_versions_soft_deleted",
+        "image_versions",
+        ["ordered_key"],
+        sqlite_where=soft_deleted,
+        postgresql_where=soft_deleted,
+    )
     # SQLite takes a partial index only where a query has its very words.
     parts = ["major", "minor", "patch"]
     for index in ("ix_version_regions_latest", "ix_version_regions_usable"):
