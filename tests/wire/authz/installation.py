@@ -275,6 +275,7 @@ class Refusal:
 
     def __init__(self) -> None:
         self.info = error_details_pb2.ErrorInfo()
+        self.text = ""
         self.fields: Sequence[str] = ()
         self.quotas: Sequence[str] = ()
         self.preconditions: Sequence[str] = ()
@@ -282,6 +283,7 @@ class Refusal:
     def read(self, error: Any) -> None:
         trailing = dict(error.trailing_metadata())
         status = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
+        self.text = str(status)
         for detail in status.details:
             kind = detail.TypeName()
             if kind == "google.rpc.ErrorInfo":
