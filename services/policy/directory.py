@@ -6,7 +6,7 @@ This is the tenants' shard of the index (authorization.md section 3, The replica
 from collections.abc import Mapping
 from typing import Final
 
-from services.kernel.names import fold
+from services.kernel.names import ROOT, fold
 from services.policy.matching import PermissionMatcher
 from services.policy.model import (
     ExternalIdentity,
@@ -127,6 +127,16 @@ class Directory:
         if scope.management_group is not None:
             return self._climb(scope.management_group)[1:]
         return ()
+
+    def chain(self, scope: Scope) -> tuple[str, ...]:
+        """Answer the keys of a scope and of everything above it, the nearest first, `/` last."""
+        steps = scope.steps
+        own = ["/".join(steps[:end]) for end in range(len(steps), 0, -1)]
+        above = self.above(scope)
+        if scope.management_group is not None:
+            # Its own steps hold the tenant, which is above all management groups.
+            return (*own[:-1], *above, own[-1], ROOT)
+        return (*own, *above, ROOT)
 
     def tenant_of(self, scope: Scope) -> str | None:
         """Answer the key of the tenant that the scope belongs to, None where it has none."""

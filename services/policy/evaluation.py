@@ -20,7 +20,8 @@ from services.policy.scopes import Scope, View
 from services.policy.search import Search
 from services.policy.sharing import Coverage
 
-_COVERED: Final[Mapping[Coverage, Reason]] = MappingProxyType(
+#: The reason for which a view is open to a consumer.
+COVERED: Final[Mapping[Coverage, Reason]] = MappingProxyType(
     {
         Coverage.SUBSCRIPTION: Reason.SHARED_SUBSCRIPTION,
         Coverage.TENANT: Reason.SHARED_TENANT,
@@ -132,5 +133,5 @@ def _publisher_side(index: PolicyIndex, view: View, consumer_side: Decision) -> 
         return Decision(False, Reason.NOT_SHARED, index.revision, consumer_side.assignment)
     grant, by = found
     return Decision(
-        True, _COVERED[by], index.revision, consumer_side.assignment, grant=grant.gallery
+        True, COVERED[by], index.revision, consumer_side.assignment, grant=grant.gallery
     )

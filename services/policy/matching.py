@@ -73,6 +73,25 @@ class PermissionMatcher:
         return answer
 
 
+def matched(permissions: tuple[Permissions, ...], action: str, plane: Plane) -> tuple[str, str]:
+    """Answer the patterns that grant a folded action and that take it out again, empty for none.
+
+    Of several permissions, one that grants it in the end is told of before one that does not.
+    """
+    found = ("", "")
+    for one in permissions:
+        granted, subtracted = (_first(some, action) for some in one.patterns(plane))
+        if granted and not subtracted:
+            return granted, ""
+        if granted and not found[0]:
+            found = (granted, subtracted)
+    return found
+
+
+def _first(patterns: Iterable[str], action: str) -> str:
+    return next((one for one in patterns if compile_pattern(one).fullmatch(action)), "")
+
+
 def _permits(granted: Iterable[str], subtracted: Iterable[str], action: str) -> bool:
     return _any(granted, action) and not _any(subtracted, action)
 

@@ -100,7 +100,7 @@ class Search:
         nearest = ""
         for node in chain:
             for held in node.held_by(self._identities):
-                reason = self._outcome(held)
+                reason = self.outcome(held)
                 if reason is Reason.ROLE_ASSIGNMENT:
                     return Decision(True, reason, self._index.revision, held.name)
                 if _SPECIFICITY[reason] > _SPECIFICITY[best]:
@@ -110,10 +110,11 @@ class Search:
     def grants(self, node: ScopeNode) -> bool:
         """Whether a grant at the node holds."""
         return any(
-            self._outcome(held) is Reason.ROLE_ASSIGNMENT for held in node.held_by(self._identities)
+            self.outcome(held) is Reason.ROLE_ASSIGNMENT for held in node.held_by(self._identities)
         )
 
-    def _outcome(self, held: Held) -> Reason:
+    def outcome(self, held: Held) -> Reason:
+        """Say why something that the caller holds grants the action, or why it does not."""
         role = self._index.directory.roles.get(held.role)
         if role is None or not role.permits(self._action, self._plane):
             return Reason.ACTION_NOT_IN_ROLE

@@ -5,7 +5,7 @@ from typing import TypeVar
 from services.authz.domain.records import Record, management_group_of, subscription_of
 from services.authz.ports import Facts
 from services.kernel.errors import NotFound
-from services.kernel.names import ROOT, key
+from services.kernel.names import key
 from services.policy.index import PolicyIndex
 from services.policy.scopes import Scope
 
@@ -56,11 +56,4 @@ def parent_not_found(name: str) -> NotFound:
 
 def chain_keys(index: PolicyIndex, scope: str) -> tuple[str, ...]:
     """Answer the keys of a scope and of everything above it, the nearest first."""
-    parsed = Scope.parse(scope)
-    steps = parsed.steps
-    own = ["/".join(steps[:end]) for end in range(len(steps), 0, -1)]
-    above = index.directory.above(parsed)
-    if parsed.management_group is not None:
-        # Its own steps hold the tenant, which is above all management groups.
-        return (*own[:-1], *above, own[-1], ROOT)
-    return (*own, *above, ROOT)
+    return index.directory.chain(Scope.parse(scope))
