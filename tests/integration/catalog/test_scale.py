@@ -1,6 +1,5 @@
 """What a read costs does not depend on how much there is: counted in steps of SQLite, not timed."""
 
-import itertools
 import json
 import re
 import sqlite3
@@ -25,6 +24,7 @@ from services.catalog.store.schema import MIGRATIONS
 from services.catalog.store.transaction import Transaction
 from services.kernel.db.engine import Database
 from services.kernel.db.migrations import migrate
+from services.kernel.db.sqlite import SqliteDatabase
 from services.kernel.db.sqlite_writer import raw_connection
 from services.kernel.filter import Order, parse_filter
 from services.kernel.names import Name
@@ -41,7 +41,7 @@ GROWING = ("image_versions", "version_regions", "image_definitions", "galleries"
 class Scale:
     """A database with so many versions of one definition."""
 
-    db: Database
+    db: SqliteDatabase
     readers: StoreReaders
     count: int
     gallery_uid: str
@@ -76,8 +76,10 @@ class Scale:
 
     def steps(self, read: Callable[["Scale"], Any]) -> tuple[int, list[str]]:
         """How many steps of SQLite's machine a read takes, and how it finds its rows."""
-        raw = self.db.read(raw_connection)
+        held = self.db._thread_connection()
+        raw = held.raw
         texts: list[str] = []
+        held.rows.clear()
         raw.set_trace_callback(texts.append)
         read(self)
         raw.set_trace_callback(None)
@@ -87,6 +89,8 @@ class Scale:
             counted[0] += 1
             return 0
 
+        # What was found before is remembered.
+        held.rows.clear()
         raw.set_progress_handler(step, 1)
         found = read(self)
         raw.set_progress_handler(None, 0)
@@ -108,6 +112,7 @@ def _scale(path: Path, count: int) -> Scale:
     url = f"sqlite:///{path}"
     migrate(url, MIGRATIONS)
     db = Database.open(url)
+    assert isinstance(db, SqliteDatabase)
     tree = Tree(db)
     name = f"{DEFINITION}/versions/1.0.9"
 
@@ -146,10 +151,8 @@ def _desc(field: str) -> tuple[Order, ...]:
 _STATES = {"state": frozenset({"ACTIVE", "SOFT_DELETED"})}
 _ACTIVE = parse_filter("state = ACTIVE", _STATES)
 _SOFT_DELETED = parse_filter("state = SOFT_DELETED", _STATES)
-_indexes = itertools.count(100)
 READS: dict[str, Callable[[Scale], Any]] = {
-    # Another one each time: what was found before is remembered.
-    "get": lambda s: s.readers.versions.get(s.key(next(_indexes)), "full"),
+    "get": lambda s: s.readers.versions.get(s.key(s.count // 2), "full"),
     "list": lambda s: s.page(),
     "list, middle": lambda s: s.named(s.count // 2),
     "list, end": lambda s: s.named(s.count - PAGE - 1),

@@ -50,6 +50,14 @@ def things(db: Database) -> Database:
     return db
 
 
+def test_a_statement_gives_its_own_limit(things: Database):
+    lookup = things.prepare(select(THINGS.c.key).order_by(THINGS.c.key).limit(1))
+    assert list(things.first(lookup, {}) or ()) == ["empty"]
+    beyond = things.prepare(select(THINGS.c.key).where(THINGS.c.number > bindparam("n")).limit(1))
+    assert list(things.first(beyond, {"n": 0}) or ()) != []
+    assert things.first(beyond, {"n": 2}) is None
+
+
 @pytest.mark.parametrize("row", [FULL, EMPTY], ids=["full", "empty"])
 def test_a_row_is_what_sqlalchemy_answers(things: Database, row: dict[str, object]):
     found = things.first(things.prepare(BY_KEY), {"k": row["key"]})
