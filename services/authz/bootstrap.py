@@ -132,7 +132,9 @@ def work(config: Config, child: Child) -> None:
     with ExitStack() as stack:
         open_telemetry(config, SERVICE, stack)
         stores = _stores(config, stack)
-        housekeeping = Housekeeping(stores.upkeep, retention=config.log_retention_seconds)
+        housekeeping = Housekeeping(
+            stores.upkeep, stores.policy, stores.clock, retention=config.log_retention_seconds
+        )
         child.ready()
         housekeeping.run(child.stop)
 

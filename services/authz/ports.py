@@ -133,6 +133,9 @@ class Facts(Protocol):
     def assignments_of_role(self, role_key: str) -> Sequence[RoleAssignment]:
         """Answer the assignments of a role, wherever they are."""
 
+    def ended_before(self, moment: datetime, most: int) -> Sequence[RoleAssignment]:
+        """Answer role assignments that ended at a moment or before, the first ones first."""
+
     def count_role_assignments(self, scope_key: str, *, below: bool) -> int:
         """Answer how many role and eligible assignments a scope has, if so asked with those below.
 

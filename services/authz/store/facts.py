@@ -1,6 +1,7 @@
 """The facts of the policy in SQL."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
@@ -208,6 +209,12 @@ class SqlFacts:
 
     def assignments_of_role(self, role_key: str) -> Sequence[d.RoleAssignment]:
         return self.rows(ROLE_ASSIGNMENTS).all(t.ROLE_ASSIGNMENTS.c.role_key == role_key)
+
+    def ended_before(self, moment: datetime, most: int) -> Sequence[d.RoleAssignment]:
+        ended = t.ROLE_ASSIGNMENTS.c.end_time
+        statement = ROLE_ASSIGNMENTS.select().where(ended.is_not(None), ended <= moment)
+        rows = self.connection.execute(statement.order_by(ended).limit(most))
+        return [ROLE_ASSIGNMENTS.record(row) for row in rows]
 
     def count_role_assignments(self, scope_key: str, *, below: bool) -> int:
         active = _at(t.ROLE_ASSIGNMENTS.c.scope_key, scope_key, below=below)

@@ -143,6 +143,8 @@ class SqlPolicyStore:
                 raise _NothingKept(written)
             return written
 
+        # So that little is left to be compiled while the head is locked.
+        self._head.current()
         try:
             return self._db.transact(run)
         except _NothingKept as kept:

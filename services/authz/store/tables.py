@@ -12,6 +12,7 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    text,
 )
 
 from services.authz.domain.audit import Outcome
@@ -170,6 +171,13 @@ ROLE_ASSIGNMENTS: Final = Table(
     Column("create_time", UtcTime, nullable=False),
     UniqueConstraint("scope_key", "principal_key", "role_key"),
     Index("ix_role_assignments_role_key_scope_key", "role_key", "scope_key"),
+    # Few have an end.
+    Index(
+        "ix_role_assignments_end_time",
+        "end_time",
+        sqlite_where=text("end_time IS NOT NULL"),
+        postgresql_where=text("end_time IS NOT NULL"),
+    ),
 )
 
 ELIGIBLE_ASSIGNMENTS: Final = Table(

@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
+from services.authz.domain.eligibility import EligibleAssignment
 from services.authz.domain.records import (
     ASSIGNABLE,
     RoleAssignment,
@@ -168,7 +169,7 @@ def delete(unit: Unit, name: str, etag: str, *, reader: Reader, access: Access) 
     record = _custom(unit.facts, name, reader)
     _demand(access, DELETE, record.assignable_scopes)
     require_match(etag, record.version, uid=record.uid, resource=record.name)
-    count = len(unit.facts.assignments_of_role(record.key))
+    count = len(_assigned(unit.facts, record.key))
     if count:
         raise FailedPrecondition(
             f"{record.name} is assigned {count} times",
@@ -255,7 +256,7 @@ def _refuse_for_assignments(unit: Unit, before: RoleDefinition, after: RoleDefin
     narrows = after.assignable_scopes != before.assignable_scopes
     if not (gains_data or narrows):
         return
-    assigned = unit.facts.assignments_of_role(after.key)
+    assigned = _assigned(unit.facts, after.key)
     if narrows:
         outside = _outside(unit.index, assigned, after.assignable_scopes)
         if outside:
@@ -278,7 +279,15 @@ def _refuse_for_assignments(unit: Unit, before: RoleDefinition, after: RoleDefin
     violations.raise_if_any()
 
 
-def _outside(index: PolicyIndex, assigned: Iterable[RoleAssignment], scopes: Iterable[str]) -> int:
+def _assigned(facts: Facts, role_key: str) -> list[RoleAssignment | EligibleAssignment]:
+    return [*facts.assignments_of_role(role_key), *facts.eligible_of_role(role_key)]
+
+
+def _outside(
+    index: PolicyIndex,
+    assigned: Iterable[RoleAssignment | EligibleAssignment],
+    scopes: Iterable[str],
+) -> int:
     inside = set(map(key, scopes))
     return sum(inside.isdisjoint(chain_keys(index, one.scope)) for one in assigned)
 

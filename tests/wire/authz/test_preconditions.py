@@ -159,8 +159,8 @@ def test_case_76_roles_are_written_with_the_right_at_every_one_of_their_scopes(w
         roles.update(stubs, mine, "assignable_scopes")
     mine = roles.update(world.owner, mine, "assignable_scopes")
     # As they are counts like as they become: who has one of two cannot take the other away.
-    for scopes in ((one,), (one, two)):
-        mine.assignable_scopes[:] = scopes
+    for after in ([one], [one, two]):
+        mine.assignable_scopes[:] = after
         mine.permissions[0].actions[:] = ["*"]
         with refused(Code.PERMISSION_DENIED, "PERMISSION_DENIED") as refusal:
             roles.update(stubs, mine)
