@@ -5,7 +5,7 @@ matching         action patterns
 scopes           the tree that access is granted on
 actions          what may be asked about
 builtin_roles    what every installation has
-index            one immutable root per revision, made of tree, directory and sharing
+index            one immutable root per revision, made of tree, directory, sharing and holders
 evaluation       the decision algorithm over a root; accessible: the same question for lists
 replica          the root that this process holds, and how old it is
 access_control   finds a policy that is fresh enough for a call; access: decides by it

@@ -44,8 +44,6 @@ class ImageDefinitionServicer:
     def __init__(self, dependencies: Dependencies) -> None:
         self._d: Final = dependencies
         self._listing: Final = reading.Listing(
-            names.DEFINITION_TYPE,
-            "Microsoft.Compute/galleries/images/read",
             _FIELDS,
             (*COMMON_ORDERS, *_IDENTIFIER, "end_of_life_time"),
             _response,

@@ -31,8 +31,6 @@ class GalleryServicer:
     def __init__(self, dependencies: Dependencies) -> None:
         self._d: Final = dependencies
         self._listing: Final = reading.Listing(
-            names.GALLERY_TYPE,
-            "Microsoft.Compute/galleries/read",
             _FIELDS,
             COMMON_ORDERS,
             _response,

@@ -25,8 +25,6 @@ class Listing:
     `response` is called with the rows of the page and the token of the next one.
     """
 
-    resource_type: str
-    action: str
     fields: Mapping[str, Kind | Collection[str]]
     orders: Collection[str]
     response: Callable[..., Any]

@@ -33,8 +33,6 @@ class ResourceGroupServicer:
     def __init__(self, dependencies: Dependencies) -> None:
         self._d: Final = dependencies
         self._listing: Final = reading.Listing(
-            names.RESOURCE_GROUP_TYPE,
-            "Microsoft.Resources/subscriptions/resourceGroups/read",
             COMMON_FIELDS,
             COMMON_ORDERS,
             _response,

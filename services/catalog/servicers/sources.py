@@ -62,8 +62,6 @@ class Sources:
             return page
 
         self._listing: Final = reading.Listing(
-            kind.resource_type,
-            kind.read,
             {**COMMON_FIELDS, **fields},
             COMMON_ORDERS,
             fill,

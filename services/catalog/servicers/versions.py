@@ -71,8 +71,6 @@ class ImageVersionServicer:
         self._d: Final = dependencies
         self._deployments: Final = DeploymentChecks(dependencies)
         self._listing: Final = reading.Listing(
-            names.VERSION_TYPE,
-            "Microsoft.Compute/galleries/images/versions/read",
             _FIELDS,
             _ORDERS,
             _response,

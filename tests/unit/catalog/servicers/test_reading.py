@@ -70,8 +70,6 @@ class Lists:
             page_tokens=PageTokens(b"x" * 16), control=self.system.control
         )
         self.listing = reading.Listing(
-            "stoa.dev/Gallery",
-            GALLERY_READ,
             {"name": FieldKind.STRING},
             ("name",),
             lambda found, token: ([row.body.decode() for row in found], token),
