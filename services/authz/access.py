@@ -6,7 +6,7 @@ from services.kernel.clock import Clock
 from services.kernel.names import fold
 from services.kernel.rpc.access import Caller, Kind
 from services.policy.access import LocalAccess
-from services.policy.callers import Callers
+from services.policy.callers import Callers, asker
 from services.policy.conditions import DELEGABLE, PRESUMED, Attributes
 from services.policy.consistency import ConsistencyToken, LogPosition, invalid_token
 from services.policy.decision import Decision
@@ -82,6 +82,12 @@ class HeadAccessControl:
     def principals_of(self, caller: Caller, index: PolicyIndex) -> frozenset[str]:
         """Answer the keys of all principals that a caller proved to be."""
         return frozenset(one.key for one in self._callers.identities(caller, index.directory))
+
+    def askers_of(self, caller: Caller, scope: str, index: PolicyIndex) -> tuple[str, ...]:
+        """Answer the keys of the principals that a caller is, who asks about a scope first."""
+        identities = self._callers.identities(caller, index.directory)
+        first = asker(identities, scope, index.directory)
+        return (first.key, *(one.key for one in identities if one != first))
 
     def position_of(self, token: str, index: PolicyIndex) -> LogPosition:
         """Read a consistency token of this installation.

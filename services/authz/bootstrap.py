@@ -26,12 +26,12 @@ from services.authz.servicers.audit import AuditServicer
 from services.authz.servicers.authorization import AuthorizationServicer
 from services.authz.servicers.deny_assignments import DenyAssignmentServicer
 from services.authz.servicers.directory import DirectoryServicer
+from services.authz.servicers.eligible_assignments import EligibleAssignmentServicer
 from services.authz.servicers.feed import PolicyFeedServicer
 from services.authz.servicers.role_assignments import RoleAssignmentServicer
 from services.authz.servicers.role_definitions import RoleDefinitionServicer
 from services.authz.servicers.scopes import ScopeServicer
 from services.authz.servicers.sharing import SharingServicer
-from services.authz.servicers.unbuilt import Unbuilt
 from services.authz.servicers.writing import Context
 from services.authz.store.opening import Stores, open_stores
 from services.authz.store.schema import MIGRATIONS, REVISION
@@ -164,7 +164,7 @@ def build_server(
         "RoleDefinitionService": RoleDefinitionServicer(context, limits),
         "RoleAssignmentService": RoleAssignmentServicer(context, limits),
         "DenyAssignmentService": DenyAssignmentServicer(context, limits),
-        "EligibleAssignmentService": Unbuilt(),
+        "EligibleAssignmentService": EligibleAssignmentServicer(context, limits),
         "DirectoryService": DirectoryServicer(context, limits, issuers),
         "SharingService": SharingServicer(context, limits),
         "ScopeService": ScopeServicer(context),
@@ -204,6 +204,7 @@ def limits_of(config: Config) -> Limits:
         role_assignments=ScopeLimit(
             config.max_role_assignments_per_subscription, config.max_role_assignments_above
         ),
+        activations=config.max_activations,
         deny_assignments=ScopeLimit(
             config.max_deny_assignments_per_subscription, config.max_deny_assignments_above
         ),

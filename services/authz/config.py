@@ -49,6 +49,11 @@ class Config(ServingConfig):
         "at the installation.",
         check=between(1, 10**9),
     )
+    max_activations: int = setting(
+        1_000,
+        doc="The most members who have activated one eligible assignment at once.",
+        check=between(1, 10_000),
+    )
     max_deny_assignments_per_subscription: int = setting(
         2_000,
         doc="The most deny assignments in a subscription, at it and below it.",

@@ -1,9 +1,12 @@
 """Lists of what is assigned at scopes."""
 
-from typing import Any, Final, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final, Generic, TypeVar
 
 from stoa.authz.v1 import scope_relation_pb2
 
+from services.authz.domain.eligibility import EligibleAssignment
 from services.authz.domain.records import DenyAssignment, RoleAssignment
 from services.authz.servicers.asking import asked, scope_of
 from services.authz.servicers.writing import Context
@@ -16,7 +19,7 @@ from services.policy.index import PolicyIndex
 from services.policy.model import PrincipalKind
 from services.policy.scopes import Scope
 
-R = TypeVar("R", RoleAssignment, DenyAssignment)
+R = TypeVar("R", RoleAssignment, DenyAssignment, EligibleAssignment)
 
 _PRINCIPAL_TYPES: Final = {
     "USER": PrincipalKind.USER.value,
@@ -34,6 +37,12 @@ ROLE_ASSIGNMENTS: Final = ListSpec(
     NAME_TIME,
     {"principal_type": _PRINCIPAL_TYPES},
 )
+ELIGIBLE_ASSIGNMENTS: Final = ListSpec(
+    EligibleAssignment,
+    ROLE_ASSIGNMENTS.fields,
+    NAME_TIME,
+    {"principal_type": _PRINCIPAL_TYPES},
+)
 DENY_ASSIGNMENTS: Final = ListSpec(
     DenyAssignment,
     {
@@ -46,10 +55,27 @@ DENY_ASSIGNMENTS: Final = ListSpec(
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Own(Generic[R]):
+    """What callers without the action may list all the same: what is for these principals."""
+
+    principals: frozenset[str]
+    includes: Callable[[R], bool]
+
+
 def list_at_scope(  # noqa: PLR0917 - the parts of one call
-    context: Context, call: Call, request: Any, spec: ListSpec[R], action: str
+    context: Context,
+    call: Call,
+    request: Any,
+    spec: ListSpec[R],
+    action: str,
+    *,
+    own: Own[R] | None = None,
 ) -> tuple[list[R], str]:
-    """Answer a page of what is assigned at, above or below the scope of the call."""
+    """Answer a page of what is assigned at, above or below the scope of the call.
+
+    The call has been authorized where `own` is None; else it is here.
+    """
     scope = scope_of(call)
     wild = call.scope is not None and call.scope.has_wildcard
     relation = request.relation or scope_relation_pb2.SCOPE_RELATION_AT
@@ -65,6 +91,9 @@ def list_at_scope(  # noqa: PLR0917 - the parts of one call
         among = (("scope_key", chain_keys(index, scope)),)
     elif not wild:
         among = (("scope_key", (key(scope),)),)
+    only_own = own is not None and not wild and not call.access.allowed(action, scope)
+    if own is not None and only_own:
+        among += (("principal_key", tuple(sorted(own.principals))),)
 
     def expand(comparison: Comparison) -> tuple[str, tuple[str, ...]] | None:
         if comparison.field != "assigned_to":
@@ -75,7 +104,9 @@ def list_at_scope(  # noqa: PLR0917 - the parts of one call
     def visible(record: R) -> bool:
         if not wild:
             return True
-        return _fits(record.scope_key, key(scope)) and call.access.allowed(action, record.scope)
+        return _fits(record.scope_key, key(scope)) and (
+            (own is not None and own.includes(record)) or call.access.allowed(action, record.scope)
+        )
 
     return page_of(
         context.store,
@@ -87,7 +118,8 @@ def list_at_scope(  # noqa: PLR0917 - the parts of one call
         below=below,
         expand=expand,
         visible=visible,
-        check=lambda facts: None if wild else require_parent(facts, scope),
+        # Whether a scope is there is told to those who may read at it.
+        check=lambda facts: None if wild or only_own else require_parent(facts, scope),
     )
 
 

@@ -23,6 +23,7 @@ class Limits:
 
     role_assignments: ScopeLimit = ScopeLimit(4_000, 500)
     deny_assignments: ScopeLimit = ScopeLimit(2_000, 500)
+    activations: int = 1_000
     role_definitions: int = 5_000
     group_members: int = 100_000
     group_nesting: int = 64

@@ -108,6 +108,8 @@ def delete(unit: Unit, name: str, kind: PrincipalKind, *, etag: str, access: Acc
         _leave_denies(unit, principal, access)
         for assignment in facts.assignments_of(principal.key):
             unit.remove(assignment)
+        for eligible in facts.eligible_of(principal.key):
+            unit.remove(eligible)
         unit.remove(principal)
         tenant_key = key(principal.tenant)
         unit.use_up(f"{tenant_key}/{principal.key.rpartition('/')[2]}")
@@ -266,6 +268,7 @@ def _granted_through(facts: Facts, group_key: str) -> set[str]:
     scopes: set[str] = set()
     for upper in _upwards(facts, group_key):
         scopes |= {one.scope for one in facts.assignments_of(upper)}
+        scopes |= {one.scope for one in facts.eligible_of(upper)}
         for deny in facts.denies_naming(upper):
             if upper in map(key, deny.exclude_principals):
                 scopes.add(deny.scope)

@@ -77,10 +77,7 @@ def create(
     """
     check(new, violations)
     facts = unit.facts
-    require_parent(facts, new.scope)
-    principal = principal_found(facts, key(new.principal), new.principal)
-    role = role_found(facts, key(new.role_definition), new.role_definition, reader)
-    _refuse_outside(unit, role, new.scope)
+    principal, role = resolve(unit, new.scope, new.principal, new.role_definition, reader=reader)
     same = facts.same_assignment(key(new.scope), principal.key, key(role.name))
     if same is not None:
         raise AlreadyExists(
@@ -105,13 +102,7 @@ def create(
     )
     if facts.role_assignment(made.key) is not None:
         raise AlreadyExists.of(f"stoa.dev/{TYPE}", made.name)
-    refuse_at_limit(
-        new.scope,
-        limits.role_assignments,
-        facts.count_role_assignments,
-        reason="ROLE_ASSIGNMENT_LIMIT_EXCEEDED",
-        what="role assignments",
-    )
+    refuse_too_many(facts, new.scope, limits)
     unit.put(made)
     return made
 
@@ -122,11 +113,9 @@ def check(new: NewRoleAssignment, violations: Violations) -> None:
     Raises:
         InvalidArgument: a name or the condition cannot be read, with everything else.
     """
-    with violations.collect():
-        PRINCIPAL.parse(new.principal, field="role_assignment.principal")
-    with violations.collect():
-        ROLE_DEFINITION.parse(new.role_definition, field="role_assignment.role_definition")
-    check_condition(new.condition, "role_assignment.condition", violations)
+    check_texts(
+        "role_assignment", new.principal, new.role_definition, new.condition, violations=violations
+    )
     violations.raise_if_any()
 
 
@@ -176,6 +165,49 @@ def delete(unit: Unit, name: str, etag: str) -> None:
 def etag(record: RoleAssignment) -> str:
     """Answer the etag; an assignment never changes."""
     return etag_of(1, record.uid)
+
+
+def check_texts(
+    prefix: str, principal: str, role_definition: str, condition: str, *, violations: Violations
+) -> None:
+    """Record which texts of an assignment, in the field `prefix`, cannot be read."""
+    with violations.collect():
+        PRINCIPAL.parse(principal, field=f"{prefix}.principal")
+    with violations.collect():
+        ROLE_DEFINITION.parse(role_definition, field=f"{prefix}.role_definition")
+    check_condition(condition, f"{prefix}.condition", violations)
+
+
+def resolve(
+    unit: Unit, scope: str, principal: str, role_definition: str, *, reader: Reader | None
+) -> tuple[Principal, Role]:
+    """Answer what an assignment names, of whichever kind it is.
+
+    Raises:
+        NotFound: the scope, the principal or the role is not there.
+        FailedPrecondition: the role cannot be assigned there.
+    """
+    facts = unit.facts
+    require_parent(facts, scope)
+    holder = principal_found(facts, key(principal), principal)
+    role = role_found(facts, key(role_definition), role_definition, reader)
+    _refuse_outside(unit, role, scope)
+    return holder, role
+
+
+def refuse_too_many(facts: Facts, scope: str, limits: Limits) -> None:
+    """Refuse one more role or eligible assignment at a scope.
+
+    Raises:
+        ResourceExhausted: ROLE_ASSIGNMENT_LIMIT_EXCEEDED.
+    """
+    refuse_at_limit(
+        scope,
+        limits.role_assignments,
+        facts.count_role_assignments,
+        reason="ROLE_ASSIGNMENT_LIMIT_EXCEEDED",
+        what="role and eligible assignments",
+    )
 
 
 def principal_found(facts: Facts, principal_key: str, name: str) -> Principal:

@@ -17,6 +17,7 @@ from stoa.authz.v1 import (
     authorization_service_pb2_grpc,
     deny_assignment_service_pb2_grpc,
     directory_service_pb2_grpc,
+    eligible_assignment_service_pb2_grpc,
     group_pb2,
     policy_feed_service_pb2_grpc,
     role_assignment_pb2,
@@ -55,6 +56,7 @@ class Stubs:
         self.questions = authorization_service_pb2_grpc.AuthorizationServiceStub(channel)
         self.roles = role_definition_service_pb2_grpc.RoleDefinitionServiceStub(channel)
         self.assignments = role_assignment_service_pb2_grpc.RoleAssignmentServiceStub(channel)
+        self.eligible = eligible_assignment_service_pb2_grpc.EligibleAssignmentServiceStub(channel)
         self.denies = deny_assignment_service_pb2_grpc.DenyAssignmentServiceStub(channel)
         self.directory = directory_service_pb2_grpc.DirectoryServiceStub(channel)
         self.sharing = sharing_service_pb2_grpc.SharingServiceStub(channel)
