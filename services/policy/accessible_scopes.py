@@ -13,6 +13,7 @@ from typing import Final
 
 from services.kernel.names import ROOT, parent
 from services.policy.accessible import Effect, Entry
+from services.policy.conditions import NO_ATTRIBUTES, Attributes
 from services.policy.holders import NOWHERE
 from services.policy.index import PolicyIndex
 from services.policy.model import EVERYONE, Plane
@@ -38,13 +39,16 @@ class AccessibleScopes:
         now: datetime,
         plane: Plane = Plane.CONTROL,
         expand: bool = False,
+        attributes: Attributes = NO_ATTRIBUTES,
     ) -> None:
         """`action` is folded, `principal` the key of one, known or not."""
         self._index: Final = index
         self._under: Final = under
         self._expand: Final = expand
         self._identities: Final = index.directory.identities(principal)
-        self._search: Final = Search(index, principal, action, plane=plane, now=now)
+        self._search: Final = Search(
+            index, principal, action, plane=plane, now=now, attributes=attributes
+        )
         self._known: dict[ScopeNode, tuple[bool, bool]] = {}
         self._inside: dict[str, bool] = {}
 

@@ -11,6 +11,7 @@ from typing import Final
 
 from services.kernel.names import ROOT, WILDCARD
 from services.policy.accessible import Effect, Entry
+from services.policy.conditions import NO_ATTRIBUTES, Attributes
 from services.policy.holders import NOWHERE
 from services.policy.index import PolicyIndex
 from services.policy.model import Plane, Subscription
@@ -39,13 +40,16 @@ class AccessibleViews:
         kind: ViewKind,
         under: Scope,
         now: datetime,
+        attributes: Attributes = NO_ATTRIBUTES,
     ) -> None:
         """`action` is folded and of `kind`, `principal` the key of one, known or not."""
         self._index: Final = index
         self._kind: Final = kind
         self._under: Final = under
         self._identities: Final = index.directory.identities(principal)
-        self._search: Final = Search(index, principal, action, plane=Plane.CONTROL, now=now)
+        self._search: Final = Search(
+            index, principal, action, plane=Plane.CONTROL, now=now, attributes=attributes
+        )
 
     def entries(self, after: Entry | None = None) -> Iterator[Entry]:
         """Answer the entries after one, in the order of (scope, effect)."""

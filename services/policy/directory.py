@@ -3,7 +3,7 @@
 This is the tenants' shard of the index (authorization.md section 3, The replica).
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from services.kernel.names import ROOT, fold
@@ -46,6 +46,7 @@ class Directory:
     __slots__ = (
         "_closures",
         "_in_order",
+        "_members_of",
         "externals",
         "groups_of",
         "management_groups",
@@ -76,6 +77,7 @@ class Directory:
         # A function of what is above, which never changes: a successor starts afresh.
         self._closures: dict[str, frozenset[str]] = {}
         self._in_order: tuple[str, ...] | None = None
+        self._members_of: dict[str, list[str]] | None = None
 
     @property
     def in_order(self) -> tuple[str, ...]:
@@ -83,6 +85,17 @@ class Directory:
         if self._in_order is None:
             self._in_order = tuple(sorted(self.subscriptions))
         return self._in_order
+
+    @property
+    def members_of(self) -> Mapping[str, Sequence[str]]:
+        """The direct members of each group: what no decision needs, so made when asked for."""
+        if self._members_of is None:
+            found: dict[str, list[str]] = {}
+            for member, groups in self.groups_of.items():
+                for group in groups:
+                    found.setdefault(group, []).append(member)
+            self._members_of = found
+        return self._members_of
 
     def identities(self, caller: str) -> frozenset[str]:
         """Answer the caller and every group they belong to, through other groups too.

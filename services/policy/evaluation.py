@@ -81,7 +81,7 @@ def _decide(index: PolicyIndex, scope: Scope, action: str, search: Search) -> De
     denial = search.denial(chain, scope.key)
     if denial is not None:
         return denial
-    if scope.view is not None and not _is_view_read(scope.view, action):
+    if scope.view is not None and not is_view_read(scope.view, action):
         return Decision(False, Reason.PROXY_READ_ONLY, index.revision)
     decision = search.grant(chain)
     if scope.view is None or not decision.allowed:
@@ -121,7 +121,8 @@ def _linked(reason: Reason) -> Reason:
     return Reason.LINKED_SOURCE_DENIED
 
 
-def _is_view_read(view: View, action: str) -> bool:
+def is_view_read(view: View, action: str) -> bool:
+    """Whether a folded action is one of reading views of this kind."""
     prefix = f"microsoft.compute/locations/{view.kind.value}/"
     return action.startswith(prefix) and action.endswith("/read")
 

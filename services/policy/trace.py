@@ -4,7 +4,6 @@
 """
 
 import enum
-from collections import deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,6 +16,7 @@ from services.policy.decision import Decision, Question, Reason
 from services.policy.evaluation import COVERED, evaluate
 from services.policy.index import PolicyIndex
 from services.policy.matching import PermissionMatcher, matched
+from services.policy.memberships import ways_to_groups
 from services.policy.model import (
     EVERYONE,
     DenyAssignment,
@@ -117,7 +117,7 @@ def trace(
     chain = index.directory.chain(scope)
     grants = tuple(tracer.grants(chain))
     denies = tuple(tracer.denies(chain))
-    ways = ways_to_groups(index, caller)
+    ways = ways_to_groups(index.directory, caller)
     meant = {one.held.principal for one in grants}
     meant |= {one for found in denies for one in _named(found.deny)}
     return Trace(
@@ -130,20 +130,6 @@ def trace(
         sharing=tracer.sharing(),
         suggested_roles=_suggested(decision, action, question.plane, registry),
     )
-
-
-def ways_to_groups(index: PolicyIndex, caller: str) -> Mapping[str, tuple[str, ...]]:
-    """Answer every group that a principal belongs to, with the groups on a shortest way to it."""
-    known = index.directory.identities(caller)
-    found: dict[str, tuple[str, ...]] = {}
-    pending: deque[tuple[str, tuple[str, ...]]] = deque([(caller, ())] if known else [])
-    while pending:
-        member, way = pending.popleft()
-        for group in sorted(index.directory.groups_of.get(member) or ()):
-            if group in known and group != caller and group not in found:
-                found[group] = way
-                pending.append((group, (*way, group)))
-    return found
 
 
 class _Tracer:

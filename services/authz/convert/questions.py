@@ -2,8 +2,11 @@
 
 from typing import Final
 
+from google.protobuf.json_format import MessageToDict
+from google.protobuf.struct_pb2 import Struct
 from stoa.authz.v1 import decision_pb2
 
+from services.policy.conditions import Attributes
 from services.policy.decision import Decision, Reason
 from services.policy.model import Plane
 
@@ -12,6 +15,19 @@ PLANES: Final = {
     decision_pb2.PLANE_CONTROL: Plane.CONTROL,
     decision_pb2.PLANE_DATA: Plane.DATA,
 }
+
+
+def attributes(action: str, context: Struct) -> Attributes | None:
+    """Answer what conditions may look at, None where nothing was said.
+
+    Anything but a text, or a list of the spellings of one, is no attribute.
+    """
+    values: dict[str, tuple[str, ...]] = {}
+    for name, value in MessageToDict(context).items():
+        spellings = value if isinstance(value, list) else [value]
+        if all(isinstance(one, str) for one in spellings):
+            values[name] = tuple(spellings)
+    return Attributes.of(action, values) if values else None
 
 
 def reason(one: Reason) -> decision_pb2.DecisionReason.ValueType:

@@ -8,19 +8,18 @@ from typing import Any, Final
 
 from stoa.authz.v1 import access_pb2 as pb
 
-from services.authz.convert.questions import PLANES
+from services.authz.convert.questions import PLANES, attributes
 from services.authz.servicers.pinning import Pin, pinned
-from services.authz.servicers.questioning import Questioning, malformed, subject_of
+from services.authz.servicers.questioning import Questioning, known_action, known_scope, subject_of
 from services.authz.usecases.spelling import Spelling
-from services.kernel.errors import InvalidName
 from services.kernel.names import ROOT
 from services.kernel.paging import page_size
 from services.kernel.rpc.call import Call
 from services.policy.accessible import Effect, Entry
 from services.policy.accessible_scopes import AccessibleScopes
 from services.policy.accessible_views import AccessibleViews, view_kind
-from services.policy.actions import KNOWN
-from services.policy.decision import Question, Reason
+from services.policy.conditions import NO_ATTRIBUTES, Attributes
+from services.policy.decision import Question
 from services.policy.index import PolicyIndex
 from services.policy.model import Plane, SharingGrant
 from services.policy.scopes import Scope, View, ViewKind
@@ -50,14 +49,22 @@ class AccessibleLists(Questioning):
         plane = PLANES[request.plane]
         self._may_ask(call, pin.index, [(who, Question(request.action, under, plane))])
         action, scope = known_action(request.action, plane), known_scope(under, "parent")
-        question = _Listing(who, action, plane, scope, request.expand_subscriptions, pin.now)
+        question = _Listing(
+            who,
+            action,
+            plane,
+            scope,
+            expand=request.expand_subscriptions,
+            now=pin.now,
+            attributes=attributes(action, request.context) or NO_ATTRIBUTES,
+        )
         after = Entry(str(pin.after[0]), Effect(pin.after[1])) if pin.after else None
         # One more than the page, to know whether there is another.
         found = list(islice(question.entries(pin.index, after), size + 1))
         page, more = found[:size], len(found) > size
         last = page[-1] if more else None
         return pb.ListAccessibleResponse(
-            accessible_scopes=self._spelled(pin.index, page),
+            accessible_scopes=self._shown_scopes(pin.index, page),
             next_page_token=pin.token(last.scope, last.effect.value) if last else "",
             evaluated_at=self._at(pin.index),
         )
@@ -67,7 +74,7 @@ class AccessibleLists(Questioning):
             request, call, context=self._context, history=self._history, first=self._index
         )
 
-    def _spelled(self, index: PolicyIndex, page: list[Entry]) -> Iterator[pb.AccessibleScope]:
+    def _shown_scopes(self, index: PolicyIndex, page: list[Entry]) -> Iterator[pb.AccessibleScope]:
         spelling = Spelling.of(self._context.store, (one.scope for one in page))
         grants = (_grant_of(index, one.scope) for one in page)
         galleries = {grant.gallery for grant in grants if grant is not None}
@@ -88,13 +95,20 @@ class _Listing:
     under: Scope
     expand: bool
     now: datetime
+    attributes: Attributes
 
     def entries(self, index: PolicyIndex, after: Entry | None) -> Iterator[Entry]:
         """Answer the entries of a root after one."""
         kind = view_kind(self.action)
         if kind is not None:
             views = AccessibleViews(
-                index, self.who, self.action, kind=kind, under=self.under, now=self.now
+                index,
+                self.who,
+                self.action,
+                kind=kind,
+                under=self.under,
+                now=self.now,
+                attributes=self.attributes,
             )
             return views.entries(after)
         scopes = AccessibleScopes(
@@ -105,33 +119,9 @@ class _Listing:
             now=self.now,
             plane=self.plane,
             expand=self.expand,
+            attributes=self.attributes,
         )
         return scopes.entries(after)
-
-
-def known_action(action: str, plane: Plane) -> str:
-    """Answer an action, folded.
-
-    Raises:
-        InvalidArgument: MALFORMED_ACTION, WILDCARD_ACTION.
-    """
-    known = KNOWN.find(action, plane)
-    if known is None:
-        reason = Reason.WILDCARD_ACTION if "*" in action else Reason.MALFORMED_ACTION
-        raise malformed(reason, "action", action)
-    return known
-
-
-def known_scope(text: str, field: str) -> Scope:
-    """Answer a scope.
-
-    Raises:
-        InvalidArgument: MALFORMED_RESOURCE.
-    """
-    try:
-        return Scope.parse(text)
-    except InvalidName:
-        raise malformed(Reason.MALFORMED_RESOURCE, field, text) from None
 
 
 def _grant_of(index: PolicyIndex, scope: str) -> SharingGrant | None:

@@ -2,7 +2,8 @@
 
 from services.authz.servicers.accessible import AccessibleLists
 from services.authz.servicers.questions import Decisions
+from services.authz.servicers.subjects import SubjectLists
 
 
-class AuthorizationServicer(Decisions, AccessibleLists):
+class AuthorizationServicer(Decisions, AccessibleLists, SubjectLists):
     """One service of the contract; its methods lie by subject in several modules."""

@@ -10,9 +10,11 @@ from services.authz.servicers.writing import Context
 from services.kernel.errors import InvalidArgument, InvalidName, OutOfRange, PermissionDenied
 from services.kernel.names import fold
 from services.kernel.rpc.call import Call
+from services.policy.actions import KNOWN
 from services.policy.consistency import LogPosition
 from services.policy.decision import Decision, Question, Reason
 from services.policy.index import PolicyIndex
+from services.policy.model import Plane
 from services.policy.scopes import Scope
 
 READ_ASSIGNMENTS: Final = "Microsoft.Authorization/roleAssignments/read"
@@ -123,11 +125,16 @@ class Questioning:
         if not (call.caller.is_workload or self._may_read(call, scope)):
             raise PermissionDenied.of(READ_ASSIGNMENTS, scope)
 
-    def _may_read(self, call: Call, scope: str) -> bool:
-        if _is_malformed(scope):
+    def _may_read(self, call: Call, scope: str, action: str = READ_ASSIGNMENTS) -> bool:
+        """Whether the caller may read assignments at a scope, now."""
+        try:
+            parsed = Scope.parse(scope)
+        except InvalidName:
             return False
+        # Nothing is assigned at a view: what counts there is held in the subscription.
+        at = parsed.key if parsed.view is None else parsed.view.consumer
         access = self._context.control.at(call.caller, self._history.current())
-        return access.allowed(READ_ASSIGNMENTS, scope)
+        return access.allowed(action, at)
 
     def _at(self, index: PolicyIndex) -> str:
         return self._context.store.token(LogPosition(index.epoch, index.revision))
@@ -163,9 +170,26 @@ def malformed(reason: Reason, field: str, value: str) -> InvalidArgument:
     )
 
 
-def _is_malformed(scope: str) -> bool:
+def known_action(action: str, plane: Plane) -> str:
+    """Answer an action, folded.
+
+    Raises:
+        InvalidArgument: MALFORMED_ACTION, WILDCARD_ACTION.
+    """
+    known = KNOWN.find(action, plane)
+    if known is None:
+        reason = Reason.WILDCARD_ACTION if "*" in action else Reason.MALFORMED_ACTION
+        raise malformed(reason, "action", action)
+    return known
+
+
+def known_scope(text: str, field: str) -> Scope:
+    """Answer a scope.
+
+    Raises:
+        InvalidArgument: MALFORMED_RESOURCE.
+    """
     try:
-        Scope.parse(scope)
+        return Scope.parse(text)
     except InvalidName:
-        return True
-    return False
+        raise malformed(Reason.MALFORMED_RESOURCE, field, text) from None

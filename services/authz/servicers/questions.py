@@ -5,13 +5,14 @@ from collections.abc import Iterable
 from stoa.authz.v1 import check_pb2 as pb
 from stoa.authz.v1 import decision_pb2
 
-from services.authz.convert.questions import PLANES, decision, reason
+from services.authz.convert.questions import PLANES, attributes, decision, reason
 from services.authz.servicers.questioning import Questioning, refuse_malformed, subject_of
 from services.kernel.ids import new_uid
 from services.kernel.rpc.call import Call
 from services.policy.decision import Decision, Question
 from services.policy.evaluation import evaluate, evaluate_all
 from services.policy.index import PolicyIndex
+from services.policy.model import Plane
 
 
 class Decisions(Questioning):
@@ -21,7 +22,7 @@ class Decisions(Questioning):
         index = self._index(request.consistency)
         who = self._subject(subject_of(request), "subject", call, index)
         call.violations.raise_if_any()
-        question = Question(request.action, request.resource, PLANES[request.plane])
+        question = _question(request.action, request, PLANES[request.plane])
         self._may_ask(call, index, [(who, question)])
         made = evaluate(index, who, question, now=self._context.now())
         refuse_malformed(made, question)
@@ -59,7 +60,7 @@ class Decisions(Questioning):
         who = self._subject(subject_of(request), "subject", call, index)
         call.violations.raise_if_any()
         plane = PLANES[request.plane]
-        questions = [Question(action, request.resource, plane) for action in request.actions]
+        questions = [_question(action, request, plane) for action in request.actions]
         self._may_ask(call, index, [(who, questions[0])])
         now = self._context.now()
         allowed: list[str] = []
@@ -85,13 +86,21 @@ class Decisions(Questioning):
             if plane is None:
                 call.violations.add(f"items[{position}].plane", "is not known")
                 continue
-            found.append((who, Question(item.action, item.resource, plane)))
+            found.append((who, _question(item.action, item, plane)))
         call.violations.raise_if_any()
         self._may_ask(call, index, found)
         return index, found
 
     def _decision(self, made: Decision, index: PolicyIndex) -> decision_pb2.Decision:
         return decision(made, new_uid(), self._at(index), index.epoch)
+
+
+def _question(
+    action: str,
+    asked: pb.CheckRequest | pb.TestActionsRequest | decision_pb2.CheckItem,
+    plane: Plane,
+) -> Question:
+    return Question(action, asked.resource, plane, attributes(action, asked.context))
 
 
 def refuse_repeated(ids: Iterable[str], call: Call) -> None:

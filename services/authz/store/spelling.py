@@ -20,12 +20,14 @@ _NAMED: Final[dict[str, tuple[Column[Any], Column[Any]]]] = {
     "serviceprincipals": (t.PRINCIPALS.c.key, t.PRINCIPALS.c.name),
     "roledefinitions": (t.ROLE_DEFINITIONS.c.key, t.ROLE_DEFINITIONS.c.name),
     "roleassignments": (t.ROLE_ASSIGNMENTS.c.key, t.ROLE_ASSIGNMENTS.c.name),
+    "eligibleassignments": (t.ELIGIBLE_ASSIGNMENTS.c.key, t.ELIGIBLE_ASSIGNMENTS.c.name),
     "denyassignments": (t.DENY_ASSIGNMENTS.c.key, t.DENY_ASSIGNMENTS.c.name),
 }
 # Other scopes belong to other services: they are known as somebody wrote them in an assignment.
 _SCOPES: Final[tuple[tuple[Column[Any], Column[Any]], ...]] = (
     (t.SHARING_GRANTS.c.key, t.SHARING_GRANTS.c.gallery),
     (t.DENY_ASSIGNMENTS.c.scope_key, t.DENY_ASSIGNMENTS.c.scope),
+    (t.ELIGIBLE_ASSIGNMENTS.c.scope_key, t.ELIGIBLE_ASSIGNMENTS.c.scope),
     (t.ROLE_ASSIGNMENTS.c.scope_key, t.ROLE_ASSIGNMENTS.c.scope),
 )
 
