@@ -51,8 +51,13 @@ def canonical(
     generation: HyperVGeneration,
     field: str,
     violations: Violations,
+    *,
+    stored: bool = False,
 ) -> tuple[Feature, ...]:
-    """Answer features in their own spelling, and note what is wrong with them."""
+    """Answer features in their own spelling, and note what is wrong with them.
+
+    `stored` says that the generation is not the request's, which then shows no fault by itself.
+    """
     found: dict[str, Feature] = {}
     for index, feature in enumerate(sent):
         path = f"{field}[{index}]"
@@ -69,7 +74,7 @@ def canonical(
             _wrong(violations, f"{path}.value", f"{name} is {listed}", feature)
             continue
         if name == SECURITY_TYPE and value != "Standard" and generation is HyperVGeneration.V1:
-            _wrong(violations, f"{path}.value", f"{value} needs generation V2", feature)
+            _needs_v2(violations, f"{path}.value", Feature(name, value), stored=stored)
         if feature.starts_at_version and not violations.has_field(f"{path}.starts_at_version"):
             with violations.collect():
                 parse_version(feature.starts_at_version, field=f"{path}.starts_at_version")
@@ -137,6 +142,16 @@ def _start(feature: Feature) -> Number:
 def _value(name: str, text: str) -> str | None:
     wanted = fold(text).replace(" ", "")
     return next((one for one in KNOWN[name] if fold(one).replace(" ", "") == wanted), None)
+
+
+def _needs_v2(violations: Violations, field: str, feature: Feature, *, stored: bool) -> None:
+    problem = f"{feature.value} needs generation V2"
+    if not stored:
+        _wrong(violations, field, problem, feature)
+        return
+    reason = reasons.FEATURE_INVALID
+    metadata = {"feature": feature.name}
+    violations.precondition(reason, field, problem, reason=reason, metadata=metadata)
 
 
 def _wrong(violations: Violations, field: str, problem: str, feature: Feature) -> None:

@@ -58,10 +58,13 @@ def change_percent(regions: Sequence[RegionStatus], generation: int) -> int:
 
 
 def provisioning_state(version: Version, regions: Sequence[RegionStatus]) -> ProvisioningState:
-    """Answer what is being done to a version, from what is being done to its regions."""
+    """Answer what is being done to a version, from what is being done to its regions.
+
+    A region that is on its way out is a change under way until it is gone.
+    """
     if version.deleting:
         return ProvisioningState.DELETING
-    if not all(_settled(one) for one in regions if not one.removing):
+    if any(_under_way(one) for one in regions):
         return ProvisioningState.UPDATING if version.settled else ProvisioningState.CREATING
     if any(one.state.failed for one in regions if not one.removing):
         return ProvisioningState.FAILED
@@ -88,6 +91,12 @@ def in_order(regions: Sequence[RegionStatus]) -> list[RegionStatus]:
         regions,
         key=lambda one: (last if one.position is None else one.position, one.location),
     )
+
+
+def _under_way(region: RegionStatus) -> bool:
+    if region.removing:
+        return region.state not in {RegionState.REMOVED, RegionState.FAILED}
+    return not _settled(region)
 
 
 def _settled(region: RegionStatus) -> bool:

@@ -65,15 +65,26 @@ def note_unknown(violations: Violations, field: str, text: str, *, known: Sequen
     )
 
 
-def check_home(placed: Sequence[Placement], home: str, path: str, violations: Violations) -> None:
-    """Note a list that lacks the region of the version itself."""
-    if all(one.target.location != home for one in placed):
-        violations.add(
-            path,
-            f"the region of the version, {home}, must be among its target regions",
-            reason=reasons.HOME_REGION_MISSING,
-            metadata={"location": home},
-        )
+def check_home(
+    placed: Sequence[Placement],
+    home: str,
+    path: str,
+    violations: Violations,
+    *,
+    stored: bool = False,
+) -> None:
+    """Note a list that lacks the region of the version itself.
+
+    Where that is `stored`, the request alone shows no fault; that a list is empty it does show.
+    """
+    if any(one.target.location == home for one in placed):
+        return
+    problem = f"the region of the version, {home}, must be among its target regions"
+    reason, metadata = reasons.HOME_REGION_MISSING, {"location": home}
+    if stored and placed:
+        violations.precondition(reason, path, problem, reason=reason, metadata=metadata)
+    else:
+        violations.add(path, problem, reason=reason, metadata=metadata)
 
 
 def check_shallow(

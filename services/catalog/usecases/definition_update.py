@@ -175,6 +175,7 @@ def _changed(
             definition.hyper_v_generation,
             f"{_PATH}.features",
             violations,
+            stored=True,
         )
         after = replace(after, features=canonical)
     return after

@@ -248,7 +248,7 @@ def _changed(
     if _REGIONS in changes:
         targets = tuple(one.target for one in placed)
         after = replace(after, target_regions=targets)
-        check_home(placed, version.location, _PATH, violations)
+        check_home(placed, version.location, _PATH, violations, stored=True)
         check_shallow(after, placed, _PATH, violations)
         _check_kept(version, after, placed, violations)
         _check_left_out(version, after, violations)

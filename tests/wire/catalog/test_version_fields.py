@@ -9,7 +9,13 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from stoa.catalog.v1 import image_definition_pb2, machine_hardware_pb2, target_region_pb2
+from stoa.catalog.v1 import (
+    image_definition_pb2,
+    machine_hardware_pb2,
+    provisioning_state_pb2,
+    target_region_pb2,
+    target_region_requests_pb2,
+)
 from stoa.catalog.v1 import image_definition_service_pb2 as definitions_pb
 from stoa.catalog.v1 import image_version_pb2 as pb
 from stoa.catalog.v1 import image_version_requests_pb2 as requests_pb
@@ -19,13 +25,15 @@ from stoa.type.v1 import os_type_pb2, storage_pb2
 from tests.wire.authz.installation import World as Policy
 from tests.wire.catalog.encryption import keyed, make_set
 from tests.wire.catalog.installation import World, refused
-from tests.wire.catalog.replication import GIB
+from tests.wire.catalog.replication import GIB, REMOVED
 
 Code = grpc.StatusCode
 Uefi = profiles_pb.UefiSettings
 Key = profiles_pb.UefiKey
 V2 = os_type_pb2.HYPER_V_GENERATION_V2
 PATH = "image_version"
+UPDATING = provisioning_state_pb2.PROVISIONING_STATE_UPDATING
+SUCCEEDED = provisioning_state_pb2.PROVISIONING_STATE_SUCCEEDED
 SHALLOW = storage_pb2.REPLICATION_MODE_SHALLOW
 LRS = storage_pb2.STORAGE_ACCOUNT_TYPE_STANDARD_LRS
 ZRS = storage_pb2.STORAGE_ACCOUNT_TYPE_STANDARD_ZRS
@@ -393,10 +401,23 @@ def test_an_update_keeps_the_home_region_whatever_the_guard_says(world: World) -
         safety_profile=profiles_pb.SafetyProfile(allow_deletion_of_replicated_locations=True),
     )
     del version.target_regions[0]
-    with refused(Code.INVALID_ARGUMENT, "HOME_REGION_MISSING"):
+    with refused(Code.FAILED_PRECONDITION, "HOME_REGION_MISSING"):
         update(world, version, "target_regions")
     with refused(Code.INVALID_ARGUMENT, "HOME_REGION_MISSING"):
         update(world, pb.ImageVersion(name=version.name), "target_regions")
+
+
+def test_a_version_is_updating_until_a_region_that_is_removed_is_gone(world: World) -> None:
+    version = world.finished(regions=("eastus", "eastus2"))
+    operation = world.owner.versions.RemoveTargetRegions(
+        target_region_requests_pb2.RemoveTargetRegionsRequest(
+            name=version.name, locations=["eastus2"]
+        )
+    )
+    assert world.get(version.name).provisioning_state == UPDATING
+    world.replication.tell(version.uid, "eastus2", REMOVED)
+    world.wait(operation)
+    assert world.get(version.name).provisioning_state == SUCCEEDED
 
 
 def test_a_stale_etag_is_told_before_what_the_state_forbids(world: World) -> None:
@@ -447,6 +468,18 @@ def test_an_immutable_field_that_is_unset_means_its_default(world: World) -> Non
         world.owner.definitions.UpdateImageDefinition(changed)
     changed.image_definition.hyper_v_generation = V2
     world.owner.definitions.UpdateImageDefinition(changed)
+
+
+def test_a_security_type_that_the_stored_generation_lacks_is_a_fault_of_the_state(
+    world: World,
+) -> None:
+    made = image_definition_pb2.ImageDefinition(name=world.definition())
+    made.features.add(name="SecurityType", value="TrustedLaunchSupported")
+    changed = definitions_pb.UpdateImageDefinitionRequest(
+        image_definition=made, allow_update_image=True
+    )
+    with refused(Code.FAILED_PRECONDITION, "FEATURE_INVALID"):
+        world.owner.definitions.UpdateImageDefinition(changed)
 
 
 def test_what_is_wrong_with_a_request_is_told_where_there_is_nothing_to_update(
