@@ -29,7 +29,7 @@ from services.kernel.errors import (
     Unimplemented,
 )
 from services.kernel.ids import new_uid
-from services.kernel.rpc import times, validation
+from services.kernel.rpc import texts, times, validation
 from services.kernel.rpc.access import AccessControl, Kind
 from services.kernel.rpc.call import Call
 from services.kernel.rpc.identity import MAX_CONSISTENCY_TOKEN, Authenticator, PeerContext, Sent
@@ -150,7 +150,8 @@ class Path:
         """Read the request.
 
         Raises:
-            InvalidArgument: it is no message of the method's type, or holds times that are none.
+            InvalidArgument: it is no message of the method's type, or holds times that are none
+                or texts that no database keeps.
         """
         try:
             request = self.request.FromString(raw)
@@ -159,6 +160,7 @@ class Path:
             raise InvalidArgument(f"the request is not a {name}") from None
         if self._timed:
             times.check(request)
+        texts.check(request, raw)
         return request
 
     def admit(self, call: Call, request: Message) -> None:
