@@ -23,8 +23,9 @@ class Holdings:
         cls, facts: Facts, index: PolicyIndex, principals: Iterable[str], now: datetime
     ) -> "Holdings":
         """Answer what principals hold now, by themselves and through groups."""
+        held_by = frozenset(principals)
         identities: set[str] = set()
-        for principal in principals:
+        for principal in held_by:
             identities |= index.directory.identities(principal)
         scopes: set[str] = set()
         for identity in identities:
@@ -32,6 +33,9 @@ class Holdings:
                 begun = held.start_time is None or held.start_time <= now
                 if begun and (held.end_time is None or now < held.end_time):
                     scopes.add(held.scope_key)
+            for taken in facts.eligible_of(identity):
+                if any(one.principal_key in held_by for one in taken.in_force(now)):
+                    scopes.add(taken.scope_key)
         inside = (subscription_of(scope) for scope in scopes)
         return cls(index, frozenset(scopes), frozenset(one for one in inside if one))
 

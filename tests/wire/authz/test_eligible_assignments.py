@@ -1,5 +1,6 @@
 """Roles that are taken when they are needed (authorization.md, case 92)."""
 
+import itertools
 import uuid
 from datetime import UTC, datetime, timedelta
 
@@ -15,12 +16,19 @@ from stoa.authz.v1 import (
     group_pb2,
     principal_pb2,
     role_definition_pb2,
+    scope_service_pb2,
+    subscription_pb2,
     user_pb2,
 )
 from stoa.authz.v1 import eligible_assignment_service_pb2 as pb
+from stoa.authz.v1 import policy_feed_service_pb2 as feed_pb
 from stoa.authz.v1 import role_definition_service_pb2 as roles
 
 from services.policy.builtin_roles import BUILT_IN_ROLES
+from services.policy.convert import ChangeReader, transaction_from_pb
+from services.policy.decision import Question
+from services.policy.evaluation import evaluate
+from services.policy.index import load_index
 from tests.wire.authz.installation import ROLES, refused
 
 Code = grpc.StatusCode
@@ -622,6 +630,69 @@ def test_audit_tells_who_took_which_role_and_why(world, subscription):
         ("ActivateEligibleAssignment", user, "", {"justification": "incident 9"}),
         ("DeactivateEligibleAssignment", "tenants/default/users/owner", MAKE, {"principal": user}),
     ]
+
+
+def test_replicas_learn_of_an_activation_and_of_its_end(authz, world, subscription):
+    user = world.user()
+    made = eligible(world, user, subscription)
+    feed = authz.feed()
+    *chunks, last = feed.Snapshot(feed_pb.SnapshotRequest())
+    reader = ChangeReader(0)
+    replica = load_index(
+        last.end.epoch,
+        last.end.revision,
+        [two for one in chunks for change in one.chunk.changes for two in reader.read(change)],
+    )
+    watch = feed.Watch(feed_pb.WatchRequest(epoch=last.end.epoch, after_revision=last.end.revision))
+
+    def outcome():
+        question = Question(READ, subscription)
+        return evaluate(replica, user, question, now=datetime.now(UTC)).reason.value
+
+    found = [outcome()]
+    held = activate(world.called(user), made)
+    deactivate(world.called(user), made)
+    told = (one.transaction for one in watch if one.HasField("transaction"))
+    for transaction in itertools.islice(told, 2):
+        replica = replica.apply(transaction_from_pb(transaction))
+        found.append(outcome())
+        for change in transaction.changes:
+            record = change.put_eligible_assignment
+            assert record.name == made.name
+            assert "an incident" not in str(change)
+    watch.cancel()
+    assert found == ["ELIGIBLE_NOT_ACTIVE", "ROLE_ASSIGNMENT", "ELIGIBLE_NOT_ACTIVE"]
+    assert held.principal == user
+
+
+def test_a_subscription_is_listed_while_a_role_in_it_is_taken(world, subscription):
+    user = world.user()
+    made = eligible(world, user, f"{subscription}/resourceGroups/rg")
+    stubs = world.called(user)
+
+    def subscriptions():
+        request = subscription_pb2.ListSubscriptionsRequest()
+        return [one.name for one in stubs.directory.ListSubscriptions(request).subscriptions]
+
+    assert subscriptions() == []
+    activate(stubs, made)
+    assert subscriptions() == [subscription]
+    deactivate(stubs, made)
+    assert subscriptions() == []
+
+
+def test_eligibility_goes_with_its_resource(authz, world, subscription):
+    group = f"{subscription}/resourceGroups/rg"
+    made = eligible(world, world.user(), f"{group}/galleries/g")
+    other = eligible(world, world.user(), subscription)
+    authz.service().scopes.TombstoneScope(
+        scope_service_pb2.TombstoneScopeRequest(
+            scope=group, resource_uid=uuid.uuid4().hex, request_id=str(uuid.uuid4())
+        )
+    )
+    with refused(Code.NOT_FOUND):
+        read(world.owner, made)
+    assert read(world.owner, other) == other
 
 
 def test_eligibility_goes_with_its_principal(world, subscription):
