@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from services.authz.domain.audit import AuditRecord, Event
+from services.authz.domain.decisions import MadeDecision
 from services.authz.domain.eligibility import EligibleAssignment
 from services.authz.domain.records import (
     DenyAssignment,
@@ -309,6 +310,16 @@ class AuditStore(Protocol):
 
     def page(self, page: AuditPage) -> Sequence[tuple[AuditRecord, tuple[KeyValue, ...]]]:
         """Answer records with the key values that a next page follows after."""
+
+
+class DecisionStore(Protocol):
+    """Decisions that can be explained."""
+
+    def record(self, made: Sequence[MadeDecision]) -> None:
+        """Keep decisions, at least one, as long as the log of changes is kept."""
+
+    def find(self, id: str) -> MadeDecision | None:
+        """Answer a decision by its id: one that is kept, or that a service told of."""
 
 
 @dataclass(frozen=True, slots=True)

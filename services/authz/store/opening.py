@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from services.authz.store.audit import AuditLog
+from services.authz.store.decisions import Decisions
 from services.authz.store.feed import PolicyFeed
 from services.authz.store.policy import Encode, SqlPolicyStore
 from services.authz.store.policy_head import Decode, PolicyHead
@@ -25,6 +26,7 @@ class Stores:
     audit: AuditLog
     replicas: Replicas
     feed: PolicyFeed
+    decisions: Decisions
     clock: Clock
 
     @property
@@ -39,4 +41,14 @@ def open_stores(db: Database, encode: Encode, decode: Decode, clock: Clock) -> S
     head = PolicyHead(db, log, decode)
     audit = AuditLog(db, clock)
     policy = SqlPolicyStore(db, log, head, audit, encode=encode, clock=clock)
-    return Stores(db, log, policy, head, audit, Replicas(db, clock), PolicyFeed(db, log), clock)
+    return Stores(
+        db,
+        log,
+        policy,
+        head,
+        audit,
+        replicas=Replicas(db, clock),
+        feed=PolicyFeed(db, log),
+        decisions=Decisions(db, log),
+        clock=clock,
+    )

@@ -4,5 +4,5 @@ from pathlib import Path
 from typing import Final
 
 #: The newest migration.
-REVISION: Final = "0003"
+REVISION: Final = "0004"
 MIGRATIONS: Final = Path(__file__).parent / "migrations"

@@ -32,7 +32,7 @@ from services.kernel.db.tables import (
     add_request_log,
     new_metadata,
 )
-from services.policy.model import PrincipalKind, SharingMode
+from services.policy.model import Plane, PrincipalKind, SharingMode
 
 METADATA: Final = new_metadata()
 
@@ -309,6 +309,13 @@ AUDIT_RECORDS: Final = Table(
     Index("ix_audit_records_event_time", "event_time", "chain", "sequence"),
     Index("ix_audit_records_chain_time", "chain", "event_time", "sequence"),
     Index("ix_audit_records_home_time", "home_key", "event_time", "chain", "sequence"),
+    # Few tell of one.
+    Index(
+        "ix_audit_records_decision_id",
+        "decision_id",
+        sqlite_where=text("decision_id <> ''"),
+        postgresql_where=text("decision_id <> ''"),
+    ),
 )
 
 # Appends are idempotent for ever, unlike the calls in the request log.
@@ -319,6 +326,23 @@ AUDIT_REQUESTS: Final = Table(
     Column("workload", Text, primary_key=True),
     Column("digest", LargeBinary, nullable=False),
     Column("names", Texts, nullable=False),
+)
+
+# Kept as long as the log of changes, so that they can be explained.
+DECISIONS: Final = Table(
+    "decisions",
+    METADATA,
+    Column("id", Text, primary_key=True),
+    Column("subject", Text, nullable=False),
+    Column("action", Text, nullable=False),
+    Column("resource", Text, nullable=False),
+    Column("plane", EnumText(Plane), nullable=False),
+    Column("context", Json, nullable=False),
+    Column("allowed", Boolean, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("epoch", BigInteger, nullable=False),
+    Column("revision", BigInteger, nullable=False),
+    Column("time", UtcTime, nullable=False, index=True),
 )
 
 REPLICAS: Final = Table(
