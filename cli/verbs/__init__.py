@@ -36,6 +36,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "role": Entry("cli.verbs.role", "Roles and who has them where.", _SHARE),
     "ad": Entry("cli.verbs.ad", "Users, groups and service principals.", _ADMINISTER),
     "subscription": Entry("cli.verbs.subscription", "Subscriptions.", _ADMINISTER),
+    "audit": Entry("cli.verbs.audit", "Who did what, and the proof of it.", _ADMINISTER),
     "usage": Entry("cli.verbs.usage", "What is used, and how much may be.", _ADMINISTER),
     "region": Entry("cli.verbs.region", "Regions and their stores.", _ADMINISTER),
 }

@@ -4,20 +4,23 @@ import re
 from typing import Annotated, Final
 
 import typer
+from google.protobuf.field_mask_pb2 import FieldMask
 from stoa.authz.v1 import role_assignment_pb2 as pb
 from stoa.authz.v1 import role_assignment_service_pb2 as requests
 from stoa.authz.v1 import role_definition_service_pb2 as definitions
 from stoa.authz.v1 import scope_relation_pb2 as relations
 from stoa.authz.v1.role_assignment_service_pb2_grpc import RoleAssignmentServiceStub
+from stoa.authz.v1.role_definition_pb2 import RoleDefinition
 from stoa.authz.v1.role_definition_service_pb2_grpc import RoleDefinitionServiceStub
 
 from cli.connection import pages
 from cli.errors import CliError, ExitCode, UsageProblem
 from cli.invocation import current
+from cli.lazy import ListCommand
 from cli.output import Column, note
-from cli.verbs import names
-from cli.verbs.options import Filter, MaxItems, Yes
-from cli.verbs.principals import Tenant, principal_name
+from cli.verbs import names, role_file
+from cli.verbs.options import Etag, Filter, MaxItems, ValidateOnly, Yes
+from cli.verbs.principals import Tenant, principal_name, tenant_name
 from cli.verbs.words import last, word
 
 app = typer.Typer(no_args_is_help=True)
@@ -41,6 +44,20 @@ _DEFINITION_COLUMNS = (
 _UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
 _COLLECTION: Final = "/roleAssignments/"
 
+_WARNINGS: Final = {
+    RoleDefinition.Warning.KIND_GRANTS_SHARING: "{} also lets galleries be shared",
+    RoleDefinition.Warning.KIND_GRANTS_ROLE_ASSIGNMENT: "{} also lets roles be given to others",
+    RoleDefinition.Warning.KIND_MATCHES_NOTHING: "{} matches no action here",
+}
+
+RoleName = Annotated[str, typer.Option("--name", "-n", help="Name or id.")]
+File = Annotated[
+    str, typer.Option("--file", "--role-definition", help="JSON as of Azure; - is standard input.")
+]
+Scopes = Annotated[
+    list[str] | None,
+    typer.Option("--assignable-scopes", help="These, in place of those in the file."),
+]
 Scope = Annotated[
     str | None,
     typer.Option(help="A resource name, or / for the installation. [default: the subscription]"),
@@ -144,10 +161,70 @@ def list_definitions(*, filter: Filter = "", max_items: MaxItems = None) -> None
 
 
 @definition.command()
-def show(*, name: Annotated[str, typer.Option("--name", "-n", help="Name or id.")]) -> None:
+def show(*, name: RoleName) -> None:
     """Show a role with its permissions."""
     request = definitions.GetRoleDefinitionRequest(name=_role(name))
     current().output.show(_definitions().GetRoleDefinition(request))
+
+
+@definition.command(name="create", cls=ListCommand)
+def create_definition(
+    *,
+    file: File,
+    assignable_scopes: Scopes = None,
+    tenant: Tenant = None,
+    validate_only: ValidateOnly = False,
+) -> None:
+    """Make a custom role of a JSON file as `az role definition create` takes it."""
+    read = role_file.read(file, tenant_name(tenant))
+    if assignable_scopes:
+        read.role.assignable_scopes[:] = assignable_scopes
+    request = definitions.CreateRoleDefinitionRequest(
+        role_definition_id=read.id, role_definition=read.role, validate_only=validate_only
+    )
+    _show(_definitions().CreateRoleDefinition(request))
+
+
+@definition.command(name="update", cls=ListCommand)
+def update_definition(
+    *,
+    file: File,
+    name: Annotated[
+        str, typer.Option("--name", "-n", help="The role to change. [default: as the file says]")
+    ] = "",
+    assignable_scopes: Scopes = None,
+    tenant: Tenant = None,
+    etag: Etag = "",
+    validate_only: ValidateOnly = False,
+) -> None:
+    """Change a custom role to what a file says; what is assigned follows at once."""
+    read = role_file.read(file, tenant_name(tenant))
+    if assignable_scopes:
+        read.role.assignable_scopes[:] = assignable_scopes
+    read.role.name = _role(name or read.id or read.role.role_name)
+    read.role.etag = etag
+    request = definitions.UpdateRoleDefinitionRequest(
+        role_definition=read.role,
+        update_mask=FieldMask(paths=["*"]),
+        validate_only=validate_only,
+        wait_for_replicas=True,
+    )
+    _show(_definitions().UpdateRoleDefinition(request))
+
+
+@definition.command(name="delete")
+def delete_definition(*, name: RoleName, yes: Yes = False) -> None:
+    """Delete a custom role that nobody has."""
+    full = _role(name)
+    current().confirm(f"Delete {full}?", yes=yes)
+    _definitions().DeleteRoleDefinition(definitions.DeleteRoleDefinitionRequest(name=full))
+    note(f"Deleted {full}")
+
+
+def _show(found: RoleDefinition) -> None:
+    for one in found.warnings:
+        note(f"warning: {_WARNINGS[one.kind].format(one.pattern)}")
+    current().output.show(found, _DEFINITION_COLUMNS)
 
 
 def _scope(given: str | None) -> str:

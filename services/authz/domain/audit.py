@@ -3,8 +3,9 @@
 A chain is a tenant's, or the installation's for what lies in no tenant. The digest of a record
 is the SHA-256, as 64 hexadecimal digits, of the UTF-8 text of one JSON array without spaces
 between its parts: the previous digest, then the fields in the order of `canonical`. Times are
-integer microseconds since 1970, objects have their keys sorted, and nothing outside of ASCII is
-escaped. Whoever changes or takes out a record breaks every digest after it.
+integer microseconds since 1970, numbers in `details` are doubles (`5.0`), objects have their
+keys sorted, and nothing outside of ASCII is escaped. Whoever changes or takes out a record
+breaks every digest after it. `stoa audit verify` computes all of it anew from what is listed.
 """
 
 import enum
@@ -89,7 +90,7 @@ def canonical(event: Event, name: str, sequence: int, create_time: datetime) -> 
         event.revision,
         event.request_id,
         event.trace_parent,
-        event.details,
+        _doubles(event.details),
         _microseconds(create_time),
     ]
 
@@ -100,6 +101,15 @@ def digest_of(fields: list[Any], previous: str) -> str:
         [previous, *fields], sort_keys=True, separators=(",", ":"), ensure_ascii=False
     )
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _doubles(value: Any) -> Any:
+    """Answer details as the contract holds them, where every number is a double."""
+    if isinstance(value, Mapping):
+        return {name: _doubles(one) for name, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_doubles(one) for one in value]
+    return float(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 def _microseconds(time: datetime) -> int:

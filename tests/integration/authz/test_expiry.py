@@ -22,7 +22,7 @@ DAY = timedelta(days=1)
 def assigned(stores):
     """Assignments by when they ended, before `NOW`; None has no end."""
     seed(stores.policy, Seed("t", "s", "ann"))
-    made = {}
+    made: dict[timedelta | None, RoleAssignment] = {}
 
     def write(unit):
         for ago in (None, -DAY, DAY, 29 * DAY, 30 * DAY, 31 * DAY, 400 * DAY):
