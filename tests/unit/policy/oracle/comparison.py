@@ -92,6 +92,12 @@ def report(world: World, asked: Asked, text: str, seed: object) -> str:
     return "\n".join(lines)
 
 
+def agree(world: World, asked: Sequence[Asked], answer: Answer, *, seed: object) -> None:
+    """Fail on the first question that is answered differently, with a world that shows it."""
+    for question, text in differences(world, asked, answer):
+        raise AssertionError(report(world, question, text, seed))
+
+
 def made(seed: object) -> tuple[Maker, World]:
     """The world of a seed, and who goes on making things for it."""
     maker = Maker(Random(f"world {seed}"))
