@@ -160,7 +160,7 @@ def build_server(
     limits = limits_of(config)
     issuers = frozenset({config.token_issuer})
     servicers: dict[str, object] = {
-        "AuthorizationService": AuthorizationServicer(context, stores.head),
+        "AuthorizationService": AuthorizationServicer(context, stores.head, stores.decisions),
         "RoleDefinitionService": RoleDefinitionServicer(context, limits),
         "RoleAssignmentService": RoleAssignmentServicer(context, limits),
         "DenyAssignmentService": DenyAssignmentServicer(context, limits),

@@ -1,6 +1,7 @@
 """Questions about access and their answers, between the domain and the contract."""
 
-from typing import Final
+from collections.abc import Mapping
+from typing import Any, Final
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.struct_pb2 import Struct
@@ -17,13 +18,19 @@ PLANES: Final = {
 }
 
 
-def attributes(action: str, context: Struct) -> Attributes | None:
+def context_of(context: Struct) -> dict[str, Any]:
+    """Answer what conditions may look at as values of JSON."""
+    found: dict[str, Any] = MessageToDict(context)
+    return found
+
+
+def attributes(action: str, context: Mapping[str, Any]) -> Attributes | None:
     """Answer what conditions may look at, None where nothing was said.
 
     Anything but a text, or a list of the spellings of one, is no attribute.
     """
     values: dict[str, tuple[str, ...]] = {}
-    for name, value in MessageToDict(context).items():
+    for name, value in context.items():
         spellings = value if isinstance(value, list) else [value]
         if all(isinstance(one, str) for one in spellings):
             values[name] = tuple(spellings)

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from stoa.authz.v1 import access_pb2 as pb
 
-from services.authz.convert.questions import PLANES, attributes
+from services.authz.convert.questions import PLANES, attributes, context_of
 from services.authz.servicers.pinning import Pin, pinned
 from services.authz.servicers.questioning import Questioning, known_action, known_scope, subject_of
 from services.authz.usecases.spelling import Spelling
@@ -56,7 +56,7 @@ class AccessibleLists(Questioning):
             scope,
             expand=request.expand_subscriptions,
             now=pin.now,
-            attributes=attributes(action, request.context) or NO_ATTRIBUTES,
+            attributes=attributes(action, context_of(request.context)) or NO_ATTRIBUTES,
         )
         after = Entry(str(pin.after[0]), Effect(pin.after[1])) if pin.after else None
         # One more than the page, to know whether there is another.

@@ -146,8 +146,8 @@ def subject_of(request: object) -> decision_pb2.Subject | None:
     return asked if request.HasField("subject") else None  # type: ignore[attr-defined]
 
 
-def refuse_malformed(made: Decision, question: Question, item: int | None = None) -> None:
-    """Refuse a question that was none.
+def refuse_malformed(made: Decision, question: Question, within: str = "") -> None:
+    """Refuse a question that was none, in the field `within` of the request.
 
     Raises:
         InvalidArgument: MALFORMED_RESOURCE, MALFORMED_ACTION, WILDCARD_ACTION.
@@ -155,7 +155,7 @@ def refuse_malformed(made: Decision, question: Question, item: int | None = None
     name = _METADATA.get(made.reason)
     if name is None:
         return
-    field = name if item is None else f"items[{item}].{name}"
+    field = f"{within}.{name}" if within else name
     raise malformed(made.reason, field, question.scope if name == "resource" else question.action)
 
 

@@ -1,58 +1,69 @@
 """AuthorizationService: decisions."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
 from stoa.authz.v1 import check_pb2 as pb
 from stoa.authz.v1 import decision_pb2
 
-from services.authz.convert.questions import PLANES, attributes, decision, reason
-from services.authz.servicers.questioning import Questioning, refuse_malformed, subject_of
-from services.kernel.ids import new_uid
+from services.authz.convert.questions import PLANES, attributes, context_of, reason
+from services.authz.servicers.deciding import Decided, Deciding
+from services.authz.servicers.questioning import refuse_malformed, subject_of
 from services.kernel.rpc.call import Call
-from services.policy.decision import Decision, Question
+from services.policy.decision import Question
 from services.policy.evaluation import evaluate, evaluate_all
 from services.policy.index import PolicyIndex
 from services.policy.model import Plane
 
 
-class Decisions(Questioning):
+class Decisions(Deciding):
     """Decides one question, or many at one revision."""
 
     def Check(self, request: pb.CheckRequest, call: Call) -> pb.CheckResponse:
         index = self._index(request.consistency)
         who = self._subject(subject_of(request), "subject", call, index)
         call.violations.raise_if_any()
-        question = _question(request.action, request, PLANES[request.plane])
+        context = context_of(request.context)
+        question = question_of(request, PLANES[request.plane], context)
         self._may_ask(call, index, [(who, question)])
-        made = evaluate(index, who, question, now=self._context.now())
+        now = self._context.now()
+        made = evaluate(index, who, question, now=now)
         refuse_malformed(made, question)
-        return pb.CheckResponse(decision=self._decision(made, index))
+        (answer,) = self._answers(index, now, [Decided(made, who, question, context)])
+        return pb.CheckResponse(decision=answer)
 
     def BatchCheck(self, request: pb.BatchCheckRequest, call: Call) -> pb.BatchCheckResponse:
         index, items = self._items(request, call)
         now = self._context.now()
-        results = [
-            pb.CheckResult(
-                correlation_id=item.correlation_id,
-                decision=self._decision(evaluate(index, who, question, now=now), index),
+        decided = [
+            Decided(
+                evaluate(index, one.who, one.question, now=now), one.who, one.question, one.context
             )
-            for item, (who, question) in zip(request.items, items, strict=True)
+            for one in items
+        ]
+        answers = self._answers(index, now, decided)
+        results = [
+            pb.CheckResult(correlation_id=item.correlation_id, decision=answer)
+            for item, answer in zip(request.items, answers, strict=True)
         ]
         return pb.BatchCheckResponse(results=results, evaluated_at=self._at(index))
 
     def CheckAll(self, request: pb.CheckAllRequest, call: Call) -> pb.CheckAllResponse:
         index, items = self._items(request, call)
         now = self._context.now()
-        made = evaluate_all(index, items, now=now)
-        response = pb.CheckAllResponse(decision=self._decision(made, index))
-        if made.allowed:
-            return response
-        who, question = items[made.item]
-        alone = evaluate(index, who, question, now=now)
-        refuse_malformed(alone, question, item=made.item)
-        response.failed_item = made.item
-        response.failed_correlation_id = request.items[made.item].correlation_id
-        response.failed_reason = reason(alone.reason)
+        made = evaluate_all(index, [(one.who, one.question) for one in items], now=now)
+        # Where all are allowed, the decision is about the target.
+        item = items[0 if made.allowed else made.item]
+        alone = evaluate(index, item.who, item.question, now=now)
+        refuse_malformed(alone, item.question, f"items[{made.item}]")
+        decided = Decided(made, item.who, item.question, item.context)
+        (answer,) = self._answers(index, now, [decided], mutation=True)
+        response = pb.CheckAllResponse(decision=answer)
+        if not made.allowed:
+            response.failed_item = made.item
+            response.failed_correlation_id = request.items[made.item].correlation_id
+            response.failed_reason = reason(alone.reason)
         return response
 
     def TestActions(self, request: pb.TestActionsRequest, call: Call) -> pb.TestActionsResponse:
@@ -60,7 +71,11 @@ class Decisions(Questioning):
         who = self._subject(subject_of(request), "subject", call, index)
         call.violations.raise_if_any()
         plane = PLANES[request.plane]
-        questions = [_question(action, request, plane) for action in request.actions]
+        context = context_of(request.context)
+        questions = [
+            Question(action, request.resource, plane, attributes(action, context))
+            for action in request.actions
+        ]
         self._may_ask(call, index, [(who, questions[0])])
         now = self._context.now()
         allowed: list[str] = []
@@ -73,11 +88,11 @@ class Decisions(Questioning):
 
     def _items(
         self, request: pb.BatchCheckRequest | pb.CheckAllRequest, call: Call
-    ) -> tuple[PolicyIndex, list[tuple[str, Question]]]:
+    ) -> tuple[PolicyIndex, list["_Item"]]:
         index = self._index(request.consistency)
         common = subject_of(request)
         refuse_repeated((item.correlation_id for item in request.items), call)
-        found: list[tuple[str, Question]] = []
+        found: list[_Item] = []
         for position, item in enumerate(request.items):
             asked = subject_of(item) or common
             field = f"items[{position}].subject" if item.HasField("subject") else "subject"
@@ -86,21 +101,27 @@ class Decisions(Questioning):
             if plane is None:
                 call.violations.add(f"items[{position}].plane", "is not known")
                 continue
-            found.append((who, _question(item.action, item, plane)))
+            context = context_of(item.context)
+            found.append(_Item(who, question_of(item, plane, context), context))
         call.violations.raise_if_any()
-        self._may_ask(call, index, found)
+        self._may_ask(call, index, [(one.who, one.question) for one in found])
         return index, found
 
-    def _decision(self, made: Decision, index: PolicyIndex) -> decision_pb2.Decision:
-        return decision(made, new_uid(), self._at(index), index.epoch)
+
+@dataclass(frozen=True, slots=True)
+class _Item:
+    """A question of several."""
+
+    who: str
+    question: Question
+    context: dict[str, Any]
 
 
-def _question(
-    action: str,
-    asked: pb.CheckRequest | pb.TestActionsRequest | decision_pb2.CheckItem,
-    plane: Plane,
+def question_of(
+    asked: pb.CheckRequest | decision_pb2.CheckItem, plane: Plane, context: dict[str, Any]
 ) -> Question:
-    return Question(action, asked.resource, plane, attributes(action, asked.context))
+    """Answer the question of a request or of an item."""
+    return Question(asked.action, asked.resource, plane, attributes(asked.action, context))
 
 
 def refuse_repeated(ids: Iterable[str], call: Call) -> None:

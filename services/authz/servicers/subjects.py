@@ -5,7 +5,7 @@ from itertools import chain, islice
 
 from stoa.authz.v1 import access_pb2 as pb
 
-from services.authz.convert.questions import PLANES, attributes, reason
+from services.authz.convert.questions import PLANES, attributes, context_of, reason
 from services.authz.servicers.pinning import pinned
 from services.authz.servicers.questioning import Questioning, known_action, known_scope
 from services.authz.usecases.spelling import Spelling
@@ -35,7 +35,7 @@ class SubjectLists(Questioning):
             scope,
             now=pin.now,
             plane=plane,
-            attributes=attributes(action, request.context) or NO_ATTRIBUTES,
+            attributes=attributes(action, context_of(request.context)) or NO_ATTRIBUTES,
             expand=request.expand_groups,
         )
         after = (str(pin.after[0]), str(pin.after[1])) if pin.after else None
