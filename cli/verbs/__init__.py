@@ -34,6 +34,7 @@ COMMANDS: Final[dict[str, Entry]] = {
     "operation": Entry("cli.verbs.operation", "Long-running operations.", _PUBLISH),
     "share": Entry("cli.verbs.share", "Share galleries, and see what is shared.", _SHARE),
     "role": Entry("cli.verbs.role", "Roles and who has them where.", _SHARE),
+    "deny": Entry("cli.verbs.deny", "What is forbidden, whatever roles say.", _SHARE),
     "ad": Entry("cli.verbs.ad", "Users, groups and service principals.", _ADMINISTER),
     "subscription": Entry("cli.verbs.subscription", "Subscriptions.", _ADMINISTER),
     "audit": Entry("cli.verbs.audit", "Who did what, and the proof of it.", _ADMINISTER),

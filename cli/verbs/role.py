@@ -1,6 +1,5 @@
 """`stoa role`: what may be granted, and what is."""
 
-import re
 from typing import Annotated, Final
 
 import typer
@@ -8,17 +7,16 @@ from google.protobuf.field_mask_pb2 import FieldMask
 from stoa.authz.v1 import role_assignment_pb2 as pb
 from stoa.authz.v1 import role_assignment_service_pb2 as requests
 from stoa.authz.v1 import role_definition_service_pb2 as definitions
-from stoa.authz.v1 import scope_relation_pb2 as relations
 from stoa.authz.v1.role_assignment_service_pb2_grpc import RoleAssignmentServiceStub
 from stoa.authz.v1.role_definition_pb2 import RoleDefinition
 from stoa.authz.v1.role_definition_service_pb2_grpc import RoleDefinitionServiceStub
 
 from cli.connection import pages
-from cli.errors import CliError, ExitCode, UsageProblem
 from cli.invocation import current
 from cli.lazy import ListCommand
 from cli.output import Column, note
-from cli.verbs import names, role_file
+from cli.verbs import assigning as common
+from cli.verbs import role_eligible, role_file
 from cli.verbs.options import Etag, Filter, MaxItems, ValidateOnly, Yes
 from cli.verbs.principals import Tenant, principal_name, tenant_name
 from cli.verbs.words import last, word
@@ -27,6 +25,7 @@ app = typer.Typer(no_args_is_help=True)
 assignment = typer.Typer(no_args_is_help=True, help="Who has which role where.")
 definition = typer.Typer(no_args_is_help=True, help="Roles.")
 app.add_typer(assignment, name="assignment")
+app.add_typer(role_eligible.app, name="eligible", help="Roles that are taken when they are needed.")
 app.add_typer(definition, name="definition")
 
 _ASSIGNMENT_COLUMNS = (
@@ -41,8 +40,6 @@ _DEFINITION_COLUMNS = (
     Column("Id", last("name")),
     Column("Description", "description"),
 )
-_UUID: Final = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-_COLLECTION: Final = "/roleAssignments/"
 
 _WARNINGS: Final = {
     RoleDefinition.Warning.KIND_GRANTS_SHARING: "{} also lets galleries be shared",
@@ -58,15 +55,6 @@ Scopes = Annotated[
     list[str] | None,
     typer.Option("--assignable-scopes", help="These, in place of those in the file."),
 ]
-Scope = Annotated[
-    str | None,
-    typer.Option(help="A resource name, or / for the installation. [default: the subscription]"),
-]
-Assignee = Annotated[str, typer.Option(help="An object id, or a full name tenants/T/users/ID.")]
-Kind = Annotated[
-    str,
-    typer.Option("--assignee-principal-type", help="User, Group or ServicePrincipal, of an id."),
-]
 
 
 def _assignments() -> RoleAssignmentServiceStub:
@@ -80,22 +68,30 @@ def _definitions() -> RoleDefinitionServiceStub:
 @assignment.command()
 def create(
     *,
-    assignee: Assignee,
-    role: Annotated[str, typer.Option(help="A role by name or id: Reader.")],
-    scope: Scope = None,
-    kind: Kind = "User",
+    assignee: common.Assignee,
+    role: common.Role,
+    scope: common.Scope = None,
+    kind: common.Kind = "User",
     tenant: Tenant = None,
     name: Annotated[str, typer.Option(help="An id of your choice (UUID).")] = "",
-    description: Annotated[str, typer.Option(help="For people.")] = "",
+    description: common.Description = "",
+    start: common.Start = "",
+    end: common.End = "",
+    condition: common.Condition = "",
+    condition_version: common.ConditionVersion = "",
 ) -> None:
     """Give somebody a role at a scope and everything below it."""
     request = requests.CreateRoleAssignmentRequest(
-        parent=_scope(scope),
+        parent=common.scope_name(scope),
         role_assignment_id=name,
         role_assignment=pb.RoleAssignment(
             principal=principal_name(assignee, kind, tenant),
-            role_definition=_role(role),
+            role_definition=common.role_name(role),
             description=description,
+            start_time=common.moment("--start", start),
+            end_time=common.moment("--end", end),
+            condition=condition,
+            condition_version=condition_version,
         ),
     )
     current().output.show(_assignments().CreateRoleAssignment(request), _ASSIGNMENT_COLUMNS)
@@ -104,29 +100,19 @@ def create(
 @assignment.command(name="list")
 def list_assignments(
     *,
-    scope: Scope = None,
-    assignee: Annotated[str, typer.Option(help="Of this principal alone.")] = "",
-    kind: Kind = "User",
+    scope: common.Scope = None,
+    assignee: common.OnlyAssignee = "",
+    kind: common.Kind = "User",
     tenant: Tenant = None,
-    include_inherited: Annotated[
-        bool, typer.Option("--include-inherited", help="Those above the scope as well.")
-    ] = False,
-    all_: Annotated[bool, typer.Option("--all", help="Those below the scope as well.")] = False,
+    include_inherited: common.Inherited = False,
+    all_: common.Below = False,
     max_items: MaxItems = None,
 ) -> None:
     """List the role assignments at a scope."""
-    if include_inherited and all_:
-        raise UsageProblem("Either --include-inherited or --all.")
-    relation = relations.SCOPE_RELATION_AT
-    if include_inherited:
-        relation = relations.SCOPE_RELATION_AT_AND_ABOVE
-    elif all_:
-        relation = relations.SCOPE_RELATION_AT_AND_BELOW
-    principal = principal_name(assignee, kind, tenant) if assignee else ""
     request = requests.ListRoleAssignmentsRequest(
-        parent=_scope(scope),
-        relation=relation,
-        filter=f'principal = "{principal}"' if principal else "",
+        parent=common.scope_name(scope),
+        relation=common.relation(include_inherited=include_inherited, below=all_),
+        filter=common.assignee_filter(assignee, kind, tenant),
     )
     field = "role_assignments"
     found = pages(_assignments().ListRoleAssignments, request, field, limit=max_items)
@@ -137,14 +123,11 @@ def list_assignments(
 def delete(
     *,
     ids: Annotated[str, typer.Option(help="Name of the assignment, or its id at --scope.")],
-    scope: Scope = None,
+    scope: common.Scope = None,
     yes: Yes = False,
 ) -> None:
     """Take a role away; every serving process obeys before the command ends."""
-    name = ids
-    if "roleAssignments/" not in ids:
-        at = _scope(scope)
-        name = f"roleAssignments/{ids}" if at == "/" else f"{at}{_COLLECTION}{ids}"
+    name = common.scoped_name(ids, scope, "roleAssignments")
     current().confirm(f"Delete {name}?", yes=yes)
     request = requests.DeleteRoleAssignmentRequest(name=name, wait_for_replicas=True)
     _assignments().DeleteRoleAssignment(request)
@@ -163,7 +146,7 @@ def list_definitions(*, filter: Filter = "", max_items: MaxItems = None) -> None
 @definition.command()
 def show(*, name: RoleName) -> None:
     """Show a role with its permissions."""
-    request = definitions.GetRoleDefinitionRequest(name=_role(name))
+    request = definitions.GetRoleDefinitionRequest(name=common.role_name(name))
     current().output.show(_definitions().GetRoleDefinition(request))
 
 
@@ -201,7 +184,7 @@ def update_definition(
     read = role_file.read(file, tenant_name(tenant))
     if assignable_scopes:
         read.role.assignable_scopes[:] = assignable_scopes
-    read.role.name = _role(name or read.id or read.role.role_name)
+    read.role.name = common.role_name(name or read.id or read.role.role_name)
     read.role.etag = etag
     request = definitions.UpdateRoleDefinitionRequest(
         role_definition=read.role,
@@ -215,7 +198,7 @@ def update_definition(
 @definition.command(name="delete")
 def delete_definition(*, name: RoleName, yes: Yes = False) -> None:
     """Delete a custom role that nobody has."""
-    full = _role(name)
+    full = common.role_name(name)
     current().confirm(f"Delete {full}?", yes=yes)
     _definitions().DeleteRoleDefinition(definitions.DeleteRoleDefinitionRequest(name=full))
     note(f"Deleted {full}")
@@ -225,26 +208,3 @@ def _show(found: RoleDefinition) -> None:
     for one in found.warnings:
         note(f"warning: {_WARNINGS[one.kind].format(one.pattern)}")
     current().output.show(found, _DEFINITION_COLUMNS)
-
-
-def _scope(given: str | None) -> str:
-    return given or names.subscription(None)
-
-
-def _role(given: str) -> str:
-    """The name of a role definition, for a name, an id or what people call the role.
-
-    Raises:
-        CliError: no role is called that.
-    """
-    if given.startswith("roleDefinitions/"):
-        return given
-    if _UUID.fullmatch(given):
-        return f"roleDefinitions/{given}"
-    quoted = given.replace("\\", "\\\\").replace('"', '\\"')
-    request = definitions.ListRoleDefinitionsRequest(filter=f'role_name = "{quoted}"')
-    for found in pages(_definitions().ListRoleDefinitions, request, "role_definitions", limit=1):
-        return str(found.name)
-    raise CliError(
-        f"There is no role {given}.", todo="See stoa role definition list", code=ExitCode.NOT_FOUND
-    )

@@ -1,9 +1,11 @@
-"""Values of options that are neither words nor pairs: times, LUNs, VHDs."""
+"""Values of options that are neither words nor pairs: times, lengths of time, LUNs, VHDs."""
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TypeVar
+from typing import Final, TypeVar
 
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from stoa.catalog.v1.vhd_pb2 import Vhd
 
@@ -11,6 +13,8 @@ from cli.errors import UsageProblem
 from cli.verbs import names
 
 _V = TypeVar("_V")
+# At least one part; a number of hours has few digits, so that none is beyond a Duration.
+_SPAN: Final = re.compile(r"(?:pt)?(?=\d)(?:(\d{1,6})h)?(?:(\d{1,6})m)?(?:(\d{1,6})s)?")
 
 
 def time(option: str, text: str) -> Timestamp:
@@ -29,6 +33,19 @@ def time(option: str, text: str) -> Timestamp:
     made = Timestamp()
     made.FromDatetime(found if found.tzinfo else found.replace(tzinfo=UTC))
     return made
+
+
+def span(option: str, text: str) -> Duration:
+    """Read a length of time: `8h`, `1h30m`, `45m`, or as ISO 8601 has it, `PT1H`.
+
+    Raises:
+        UsageProblem: it is none.
+    """
+    found = _SPAN.fullmatch(text.strip().lower())
+    if found is None:
+        raise UsageProblem(f"{text} is no value of {option}.", todo=f"Say {option} 1h30m")
+    hours, minutes, seconds = (int(one or 0) for one in found.groups())
+    return Duration(seconds=hours * 3600 + minutes * 60 + seconds)
 
 
 def by_lun(given: Sequence[str], *, option: str = "--data-blobs") -> dict[int, str]:
