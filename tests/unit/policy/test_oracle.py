@@ -10,7 +10,7 @@ import pytest
 
 from services.policy.accessible import Accessible, accessible
 from services.policy.builtin_roles import OWNER
-from services.policy.decision import Question, Reason
+from services.policy.decision import Reason
 from services.policy.evaluation import evaluate_all
 from services.policy.model import Permissions, Plane, RoleAssignment
 from tests.unit.policy.oracle.cedar import Cedar, Verdict
@@ -22,6 +22,7 @@ from tests.unit.policy.oracle.comparison import (
     index_of,
     is_known,
     made,
+    question,
 )
 from tests.unit.policy.oracle.generation import HOURS, all_scopes
 from tests.unit.policy.oracle.questions import EPOCH, REGISTRY, Asked
@@ -39,6 +40,7 @@ POSSIBLE = {
     Reason.SHARED_TENANT,
     Reason.COMMUNITY,
     Reason.DENY_ASSIGNMENT,
+    Reason.CONDITION_FALSE,
     Reason.CONDITION_UNSUPPORTED,
     Reason.ELIGIBLE_NOT_ACTIVE,
     Reason.NOT_YET_ACTIVE,
@@ -110,7 +112,7 @@ def test_what_is_listed_as_accessible_is_what_cedar_allows_scope_by_scope():
         index = index_of(world)
         asking = asker(world, Random(f"questions {seed}"))
         for turn in range(2):
-            asked = asking.ask()
+            asked = replace(asking.ask(), attributes=())
             if turn:
                 asked = replace(asked, action=READ, plane=Plane.CONTROL, spelled=("", ""))
             under = maker.random.choice(["/", "/", *candidates])
@@ -163,9 +165,7 @@ def test_cedar_allows_a_conjunction_where_it_allows_every_part_of_it():
             count = drawing.randint(0, 2)
             items = [drawing.choice(allowed + asked[:3])]
             items += drawing.choices(drawing.choice((allowed, asked)), k=count)
-            sent = [
-                (one.caller, Question(one.sent_action, one.sent_scope, one.plane)) for one in items
-            ]
+            sent = [(one.caller, question(one)) for one in items]
             decision = evaluate_all(index, sent, now=now, registry=REGISTRY)
             failed, wanted = _conjunction([verdicts[one] for one in items])
             known = all(is_known(world, one.caller) for one in items)

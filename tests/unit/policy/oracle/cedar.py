@@ -8,6 +8,7 @@ from typing import Any, Final
 import cedarpy
 
 from services.policy.decision import Reason
+from tests.unit.policy.oracle.conditions import SOURCES
 from tests.unit.policy.oracle.questions import Asked
 from tests.unit.policy.oracle.translation import (
     DECIDING,
@@ -24,10 +25,12 @@ from tests.unit.policy.oracle.worlds import World, view_of
 #: What each policy makes of a denial, the most specific first (decision.proto). Where the contract
 #: does not say which of several holds, each of them will do.
 _WHY: Final = (
+    (Says.FALSE, {Reason.CONDITION_FALSE}),
     (Says.UNSUPPORTED, {Reason.CONDITION_UNSUPPORTED}),
     (
         Says.ALMOST,
         {
+            Reason.CONDITION_FALSE,
             Reason.CONDITION_UNSUPPORTED,
             Reason.ELIGIBLE_NOT_ACTIVE,
             Reason.NOT_YET_ACTIVE,
@@ -144,5 +147,10 @@ def _request(asked: Asked) -> dict[str, Any]:
             "action": asked.action.lower(),
             "plane": plane_name(asked.plane),
             "now": moment(asked.now),
+            **{source.lower(): _attributes(asked, source) for source in SOURCES},
         },
     }
+
+
+def _attributes(asked: Asked, source: str) -> dict[str, str]:
+    return {name.lower(): value.lower() for of, name, value in asked.attributes if of == source}

@@ -3,10 +3,12 @@
 from collections.abc import Callable, Sequence
 from random import Random
 
+from services.policy.conditions import Attributes
 from services.policy.decision import Decision, Question, Reason
 from services.policy.evaluation import evaluate
 from services.policy.index import PolicyIndex, load_index
 from tests.unit.policy.oracle.cedar import Cedar, Verdict
+from tests.unit.policy.oracle.conditions import PREFIX, SOURCES
 from tests.unit.policy.oracle.generation import HOURS, Maker, all_scopes
 from tests.unit.policy.oracle.questions import REGISTRY, Asked, Asker
 from tests.unit.policy.oracle.worlds import World
@@ -21,8 +23,21 @@ def index_of(world: World) -> PolicyIndex:
 
 def evaluated(index: PolicyIndex, asked: Asked) -> Decision:
     """What the evaluator says, asked in the spelling that was sent."""
-    question = Question(asked.sent_action, asked.sent_scope, asked.plane)
-    return evaluate(index, asked.caller, question, now=asked.now, registry=REGISTRY)
+    return evaluate(index, asked.caller, question(asked), now=asked.now, registry=REGISTRY)
+
+
+def question(asked: Asked) -> Question:
+    """The question as it is put to the evaluator."""
+    told = Attributes(*(_told(asked, source) for source in SOURCES))
+    return Question(
+        asked.sent_action, asked.sent_scope, asked.plane, told if asked.attributes else None
+    )
+
+
+def _told(asked: Asked, source: str) -> dict[str, tuple[str, ...]]:
+    return {
+        f"{PREFIX}:{name}".lower(): (value,) for of, name, value in asked.attributes if of == source
+    }
 
 
 def asker(world: World, random: Random) -> Asker:

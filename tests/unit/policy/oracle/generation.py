@@ -27,16 +27,18 @@ from services.policy.model import (
     Subscription,
     Tenant,
 )
+from tests.unit.policy.oracle.conditions import condition
 from tests.unit.policy.oracle.questions import EPOCH, REGISTRY, any_case
 from tests.unit.policy.oracle.worlds import ROOT, World
 
 T = TypeVar("T")
 
-#: Conditions that no release understands; the last one is no condition at all.
+#: Conditions that no release understands; two are none at all.
 UNSUPPORTED: Final = (
     "@Resource[Microsoft.Storage/storageAccounts:name] StringEquals 'golden'",
     "SubOperationMatches{'Blob.List'} AND NOT",
     "true",
+    "@Request[Microsoft.Authorization/roleAssignments:Moon] StringEquals 'full'",
 )
 HOURS: Final = tuple(EPOCH + timedelta(hours=hour) for hour in range(6))
 REGIONS: Final = ("eastus", "westeurope")
@@ -147,7 +149,7 @@ class Maker:
             self._a_role(world),
             start=start,
             end=end,
-            condition=self._condition(),
+            condition=self._condition(world),
         )
 
     def reader(self, world: World) -> RoleAssignment:
@@ -183,7 +185,7 @@ class Maker:
             self._a_role(world),
             start=start,
             end=end,
-            condition=self._condition(),
+            condition=self._condition(world),
         )
         return self.activated(world, found) if self.random.random() < 0.7 else found
 
@@ -261,8 +263,15 @@ class Maker:
         start = HOURS[begin] if self.random.random() < 0.3 else None
         return start, HOURS[end] if self.random.random() < 0.3 else None
 
-    def _condition(self) -> str:
-        return self.random.choice(UNSUPPORTED) if self.random.random() < 0.1 else ""
+    def _condition(self, world: World) -> str:
+        chance = self.random.random()
+        if chance < 0.1:
+            return self.random.choice(UNSUPPORTED)
+        if chance < 0.25:
+            made = condition(self.random)
+            world.conditions[made.text] = made.holds
+            return made.text
+        return ""
 
 
 def _under(scope: str) -> str:

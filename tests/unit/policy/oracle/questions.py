@@ -8,6 +8,7 @@ from typing import Final
 
 from services.policy.actions import KNOWN, ActionRegistry
 from services.policy.model import DenyAssignment, Plane
+from tests.unit.policy.oracle.conditions import ACTIONS, attributes
 from tests.unit.policy.oracle.worlds import Held, World, view_of
 
 #: Actions on what lies in resources; the last one is an action of either plane, so that it shows
@@ -40,6 +41,7 @@ class Asked:
     now: datetime
     plane: Plane = Plane.CONTROL
     spelled: tuple[str, str] = ("", "")
+    attributes: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def sent_action(self) -> str:
@@ -95,7 +97,9 @@ class Asker:
         caller, scope, patterns = self._drawn()
         plane = Plane.DATA if self._random.random() < 0.1 else Plane.CONTROL
         action = self._action(scope, plane, patterns)
-        return Asked(caller, action, scope, now, plane, spelling(self._random, action, scope))
+        told = attributes(self._random) if self._random.random() < 0.5 else ()
+        spelled = spelling(self._random, action, scope)
+        return Asked(caller, action, scope, now, plane, spelled=spelled, attributes=told)
 
     def _drawn(self) -> tuple[str, str, list[str]]:
         chance = self._random.random()
@@ -141,6 +145,8 @@ class Asker:
         known = REGISTRY.names(plane)
         prefixes = tuple(one.partition("*")[0].lower() for one in patterns)
         meant = [one for one in known if one.lower().startswith(prefixes)] if prefixes else []
+        if plane is Plane.CONTROL and self._random.random() < 0.15:
+            return self._random.choice(ACTIONS)
         if "/galleries/" in scope and self._random.random() < 0.5:
             meant = [one for one in meant or known if "/galleries" in one]
         return self._random.choice(meant or known)

@@ -6,7 +6,7 @@ and lets every `forbid` win over every `permit`.
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
@@ -36,6 +36,7 @@ class Says(Enum):
     NOT_SHARED = "the view is covered by no publisher, or its name by several"
     READ_ONLY = "a view can only be read"
     # The following decide nothing; they tell why a refusal is one.
+    FALSE = "the condition does not hold, else it would be permitted"
     UNSUPPORTED = "the condition is not understood, else it would be permitted"
     NOT_YET = "it would be permitted later"
     EXPIRED = "it was permitted before"
@@ -137,15 +138,31 @@ def held_policies(world: World, held: RoleAssignment) -> Iterator[Policy]:
         return Policy(what, held.name, "permit", head, when)
 
     if held.condition:
-        yield says(Says.UNSUPPORTED, can, now)
-        yield says(Says.ALMOST, can, f"!{now}")
-        yield says(Says.HELD_ONCE, f"!{can}")
+        yield from conditional(world, held, says, can, now)
         return
     yield says(Says.GRANT, can, now)
     yield says(Says.NOT_YET, can, f"!({began(held.start)})")
     yield says(Says.EXPIRED, can, ended(held.end))
     yield says(Says.HELD, f"!{can}", now)
     yield says(Says.HELD_ONCE, f"!{can}", f"!{now}")
+
+
+def conditional(
+    world: World,
+    held: RoleAssignment | EligibleAssignment,
+    says: Callable[..., Policy],
+    can: str,
+    now: str,
+) -> Iterator[Policy]:
+    """A role held under a condition; one that is not understood voids it."""
+    holds = world.conditions.get(held.condition)
+    if holds is None:
+        yield says(Says.UNSUPPORTED, can, now)
+    else:
+        yield says(Says.GRANT, can, now, holds)
+        yield says(Says.FALSE, can, now, f"!{holds}")
+    yield says(Says.ALMOST, can, f"!{now}")
+    yield says(Says.HELD_ONCE, f"!{can}")
 
 
 def eligible_policies(world: World, held: EligibleAssignment) -> Iterator[Policy]:
@@ -162,9 +179,7 @@ def eligible_policies(world: World, held: EligibleAssignment) -> Iterator[Policy
         return Policy(what, held.name, "permit", head, when)
 
     if held.condition:
-        yield says(Says.UNSUPPORTED, can, window, active)
-        yield says(Says.ALMOST, can, f"!({window} && {active})")
-        yield says(Says.HELD_ONCE, f"!{can}")
+        yield from conditional(world, held, says, can, f"({window} && {active})")
         return
     yield says(Says.GRANT, can, window, active)
     yield says(Says.ELIGIBLE, can, window, f"!{active}")

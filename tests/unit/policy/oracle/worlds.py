@@ -60,6 +60,8 @@ class World:
     denies: dict[str, DenyAssignment] = field(default_factory=dict)
     eligibles: dict[str, EligibleAssignment] = field(default_factory=dict)
     grants: dict[str, SharingGrant] = field(default_factory=dict)
+    #: What Cedar says for those conditions that this release evaluates.
+    conditions: dict[str, str] = field(default_factory=dict)
 
     def kinds(self) -> tuple[dict[Any, Any], ...]:
         """The dictionaries, what is referred to before what refers to it."""
@@ -83,7 +85,8 @@ class World:
 
     def copy(self) -> "World":
         """Another world with the same records."""
-        return World(*(copy.copy(kind) for kind in self.kinds()))
+        kinds = (copy.copy(kind) for kind in self.kinds())
+        return World(*kinds, self.conditions)
 
     def sound(self) -> bool:
         """Whether everything that is referred to, and is not free to be absent, is there."""
