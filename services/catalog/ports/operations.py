@@ -23,7 +23,10 @@ class StartedOperation:
 
 @dataclass(frozen=True, slots=True)
 class VersionChange:
-    """What an operation on a version waits for; `regions` are ids, in their order."""
+    """A change of a version and what its operation waits for.
+
+    `regions` are the ids of those that it touches, in their order.
+    """
 
     verb: str
     version_uid: str
@@ -31,6 +34,13 @@ class VersionChange:
     wait_for: WaitMode
     regions: tuple[str, ...]
     home: str
+
+    @property
+    def awaited(self) -> tuple[str, ...]:
+        """The regions that have to be done for the operation to be."""
+        if self.wait_for is WaitMode.HOME_REGION:
+            return tuple(one for one in self.regions if one == self.home)
+        return self.regions
 
 
 class Operations(Protocol):

@@ -155,7 +155,7 @@ class CatalogOperations:
             location
             for operation in self._store.unfinished(self._tx, target)
             if operation.verb != _DELETE and not operation.cancel_requested
-            for location in operation.detail["regions"]
+            for location in _change(operation).awaited
         )
 
     def count_deleted(self, target: str) -> None:
@@ -234,9 +234,7 @@ def _waited_for(change: VersionChange, regions: Sequence[RegionStatus]) -> list[
 
     One that is not there any more was removed.
     """
-    wanted = set(change.regions)
-    if change.wait_for is WaitMode.HOME_REGION:
-        wanted &= {change.home}
+    wanted = set(change.awaited)
     found = [one for one in regions if one.location in wanted]
     gone = sorted(wanted - {one.location for one in found})
     return found + [

@@ -24,7 +24,7 @@ def cancel(tx: Tx, operation: str) -> None:
     due = [
         one.location
         for one in tx.versions.regions(version.uid)
-        if one.location in change.regions
+        if one.location in change.awaited
         and one.location not in kept
         and not one.removing
         and not (one.state.terminal and one.done_with(change.generation))

@@ -304,6 +304,12 @@ def test_an_operation_that_is_done_before_it_is_cancelled_succeeds(world: World)
     assert metadata_of(done).cancel_requested
 
 
+def test_an_operation_that_waits_for_the_home_region_cancels_that_alone(world: World) -> None:
+    version, operation = world.version(regions=("eastus", "eastus2"), wait_for=HOME)
+    cancel(world.owner, operation)
+    assert world.replication.await_cancelled(version.name) == [["eastus"]]
+
+
 def test_what_another_operation_waits_for_is_not_cancelled(world: World) -> None:
     version = world.finished()
     first = add(world, version.name, "eastus2", "westus")
