@@ -7,6 +7,7 @@ import pytest
 from tests.system.disks import MIB
 from tests.system.installation import Installation, installed
 from tests.system.publishing import make_regions
+from tests.system.seeding import source_stores
 
 # Small ones, so that copies of small disks have a middle too: one segment at a time is durable.
 WINDOWS = {"STOA_REPLICATION_COPY_WINDOW_BYTES": str(8 * MIB)}
@@ -16,6 +17,10 @@ WINDOWS = {"STOA_REPLICATION_COPY_WINDOW_BYTES": str(8 * MIB)}
 def installation(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Installation]:
     """An installation with three regions, for tests that break nothing; it exports its spans."""
     folder = tmp_path_factory.mktemp("stoa")
-    with installed(folder, STOA_TELEMETRY_FILE=str(folder / "spans.jsonl"), **WINDOWS) as found:
+    settings = {
+        "STOA_REPLICATION_SOURCE_STORES": source_stores(folder / "vhds"),
+        "STOA_TELEMETRY_FILE": str(folder / "spans.jsonl"),
+    }
+    with installed(folder, **settings, **WINDOWS) as found:
         make_regions(found)
         yield found

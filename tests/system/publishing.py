@@ -117,9 +117,14 @@ class Shop:
     definition: str
 
 
-def make_shop(owner: Client, sharing: gallery_pb2.Gallery | None = None) -> Shop:
-    """Create a resource group, a gallery and a definition; `sharing` holds its profile."""
-    group = make_group(owner)
+def make_shop(
+    owner: Client, sharing: gallery_pb2.Gallery | None = None, *, group: str = ""
+) -> Shop:
+    """Create a gallery and a definition, in a group of their own where none is named.
+
+    `sharing` holds the profile of the gallery.
+    """
+    group = group or make_group(owner)
     gallery = owner.of(GalleryServiceStub).CreateGallery(
         gallery_service_pb2.CreateGalleryRequest(
             parent=group,

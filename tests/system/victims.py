@@ -139,11 +139,12 @@ class Robbed(Client):
 
 @dataclass(frozen=True)
 class Victim:
-    """The owner with everything that was told to them, a private shop and a community one."""
+    """The owner with everything that was told to them, and a shop of each mode of sharing."""
 
     owner: Robbed
     private: Shop
     public: Shop
+    shared: Shop
 
     def name(self, kind: str) -> str:
         """The first name of a type that the owner was told."""
@@ -153,6 +154,11 @@ class Victim:
     def version(self) -> str:
         """The version in the private shop."""
         return f"{self.private.definition}/versions/1.0.0"
+
+
+GROUPS: Final = sharing_profile_pb2.SharingProfile(
+    mode=sharing_profile_pb2.SharingProfile.SHARING_MODE_GROUPS
+)
 
 
 def make_victim(installation: Installation) -> Victim:
@@ -168,10 +174,19 @@ def make_victim(installation: Installation) -> Victim:
             name=public.gallery, operation=gallery_sharing_pb2.SHARE_OPERATION_ENABLE_COMMUNITY
         )
     )
+    shared = make_shop(owner, gallery_pb2.Gallery(sharing_profile=GROUPS))
+    publish(shared, make_image(owner, shared.group, noise(1, 93)), {HOME: 1})
+    owner.of(GalleryServiceStub).ShareGallery(
+        gallery_sharing_pb2.ShareGalleryRequest(
+            name=shared.gallery,
+            operation=gallery_sharing_pb2.SHARE_OPERATION_ADD,
+            groups=sharing_profile_pb2.SharingGroups(subscriptions=[SUBSCRIPTION]),
+        )
+    )
     _use_catalog(owner, private)
     _use_replication(owner, private)
     _use_authz(owner, private)
-    return Victim(owner, private, public)
+    return Victim(owner, private, public, shared)
 
 
 def _use_catalog(owner: Robbed, shop: Shop) -> None:
