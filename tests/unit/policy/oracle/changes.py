@@ -1,9 +1,8 @@
 """Random changes of a world, and what they mean for it (policy_change.proto)."""
 
-from collections.abc import Callable, MutableMapping
+from collections.abc import Callable
 from dataclasses import replace
 from random import Random
-from typing import Any
 
 from services.policy.model import (
     Change,
@@ -18,7 +17,7 @@ from services.policy.model import (
     Transaction,
 )
 from tests.unit.policy.oracle.generation import Maker, scopes
-from tests.unit.policy.oracle.worlds import ROOT, World
+from tests.unit.policy.oracle.worlds import ROOT, World, lies_in
 
 #: A tenant that comes and goes; the others hold subscriptions, and thus stay for ever.
 PASSING = "tenants/t2"
@@ -128,25 +127,11 @@ class Changer:
         groups = [one for one in world.principals if "/groups/" in one]
         if len(world.principals) < 8 or (key in groups and len(groups) < 5):
             return
-        for deny in list(world.denies.values()):
-            if key in deny.principals | deny.exclude_principals:
-                left = deny.principals - {key}
-                if left:
-                    excluded = deny.exclude_principals - {key}
-                    self._put(replace(deny, principals=left, exclude_principals=excluded))
-                else:
-                    del world.denies[deny.name]
-                    self._removed(Kind.DENY_ASSIGNMENT, deny.name)
-        del world.principals[key]
-        world.memberships = {
-            pair: one for pair, one in world.memberships.items() if key not in pair
-        }
-        world.assignments = {
-            name: one for name, one in world.assignments.items() if one.principal != key
-        }
-        world.eligibles = {
-            name: one for name, one in world.eligibles.items() if one.principal != key
-        }
+        changed, gone = world.forget_principal(key)
+        for deny in changed:
+            self._put(deny)
+        for name in gone:
+            self._removed(Kind.DENY_ASSIGNMENT, name)
         self._removed(Kind.PRINCIPAL, key)
 
     def _role_changed(self) -> None:
@@ -198,7 +183,7 @@ class Changer:
         if leaves:
             key = self._random.choice(leaves)
             del world.management_groups[key]
-            self._forget(lambda scope, revision: scope == key)
+            world.forget(lambda scope, revision: scope == key)
             self._removed(Kind.MANAGEMENT_GROUP, key)
 
     def _tenant_passes(self) -> None:
@@ -215,40 +200,23 @@ class Changer:
         shared = [one for one in world.grants.values() if PASSING in one.tenants | one.blocked]
         if not shared:
             del world.tenants[PASSING], world.management_groups[root]
-            self._forget(lambda scope, revision: scope in {PASSING, root})
+            world.forget(lambda scope, revision: scope in {PASSING, root})
             self._removed(Kind.TENANT, PASSING)
 
     def _tombstone(self) -> None:
         """A resource goes, or the end of one is told again, which takes nothing away."""
+        world = self.world
         if self._tombstones and self._random.random() < 0.4:
             told = self._random.choice(self._tombstones)
         else:
-            gone = [one for one in scopes(self.world) if _may_go(one)]
+            gone = [one for one in scopes(world) if _may_go(one)]
             uid = f"{self._maker.number():032x}"
             told = ScopeTombstone(self._random.choice(gone), uid, self._revision)
             self._tombstones.append(told)
-        self._forget(
-            lambda scope, revision: (
-                revision <= told.revision and f"{scope}/".startswith(f"{told.scope}/")
-            )
+        world.forget(
+            lambda scope, revision: revision <= told.revision and lies_in(scope, told.scope)
         )
         self._changes.append(told)
-
-    def _forget(self, goes: Callable[[str, int], bool]) -> None:
-        """Drop what is held at a scope, and what is shared of a gallery, that goes."""
-        world = self.world
-        kinds: tuple[MutableMapping[str, Any], ...] = (
-            world.assignments,
-            world.denies,
-            world.eligibles,
-        )
-        for held in kinds:
-            for name, one in list(held.items()):
-                if goes(one.scope, one.revision):
-                    del held[name]
-        for gallery, grant in list(world.grants.items()):
-            if goes(gallery, grant.revision):
-                del world.grants[gallery]
 
 
 def _may_go(scope: str) -> bool:

@@ -8,7 +8,7 @@ from services.policy.decision import Decision, Question, Reason
 from services.policy.evaluation import evaluate
 from services.policy.index import PolicyIndex, load_index
 from tests.unit.policy.oracle.cedar import Cedar, Verdict
-from tests.unit.policy.oracle.conditions import PREFIX, SOURCES
+from tests.unit.policy.oracle.conditions import PREFIX
 from tests.unit.policy.oracle.generation import HOURS, Maker, all_scopes
 from tests.unit.policy.oracle.questions import REGISTRY, Asked, Asker
 from tests.unit.policy.oracle.worlds import World
@@ -28,7 +28,7 @@ def evaluated(index: PolicyIndex, asked: Asked) -> Decision:
 
 def question(asked: Asked) -> Question:
     """The question as it is put to the evaluator."""
-    told = Attributes(*(_told(asked, source) for source in SOURCES))
+    told = Attributes(_told(asked, "Request"), _told(asked, "Resource"))
     return Question(
         asked.sent_action, asked.sent_scope, asked.plane, told if asked.attributes else None
     )

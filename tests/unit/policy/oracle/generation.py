@@ -48,16 +48,17 @@ LEVELS: Final = 6
 class Maker:
     """Makes a world, and things to be written into one that is there."""
 
-    def __init__(self, random: Random) -> None:
+    def __init__(self, random: Random, moments: Sequence[datetime] = HOURS) -> None:
         self.random = random
+        self._moments = moments
         self._number = 0
 
     def world(self) -> World:
         """A whole world."""
         world = World()
         for tenant in ("t", "t1"):
-            self._hierarchy(world, f"tenants/{tenant}")
-            self._people(world, f"tenants/{tenant}")
+            self.hierarchy(world, f"tenants/{tenant}")
+            self.people(world, f"tenants/{tenant}")
         for _ in range(self.random.randint(1, 4)):
             world.put(self.role())
         makers = (
@@ -72,7 +73,8 @@ class Maker:
                 world.put(make(world))
         return world
 
-    def _hierarchy(self, world: World, tenant: str) -> None:
+    def hierarchy(self, world: World, tenant: str) -> None:
+        """A tenant with its management groups and subscriptions."""
         world.put(Tenant(tenant, uid=tenant[-2:].rjust(32, "0")))
         root = f"{tenant}/managementgroups/{tenant.partition('/')[2]}"
         world.put(ManagementGroup(root, tenant, None))
@@ -91,7 +93,8 @@ class Maker:
             enabled = self.random.random() < 0.9
             world.put(Subscription(key, tenant, parent, enabled=enabled))
 
-    def _people(self, world: World, tenant: str) -> None:
+    def people(self, world: World, tenant: str) -> None:
+        """Users, a program and groups of a tenant, and who is in which."""
         for name in ("u", "u1", "u2"):
             disabled = self.random.random() < 0.1
             key = f"{tenant}/users/{name}"
@@ -196,8 +199,7 @@ class Maker:
         activations = []
         for _ in range(self.random.randint(1, 2)):
             who = self.random.choice(entitled or callers)
-            begin, end = sorted(self.random.sample(range(len(HOURS)), 2))
-            activations.append(Activation(who, HOURS[begin], HOURS[end]))
+            activations.append(Activation(who, *self._hours()))
         return EligibleAssignment(
             found.name,
             found.scope,
@@ -259,9 +261,13 @@ class Maker:
         return self.random.choice((built_in, *custom)) if custom else built_in
 
     def _window(self) -> tuple[datetime | None, datetime | None]:
-        begin, end = sorted(self.random.sample(range(len(HOURS)), 2))
-        start = HOURS[begin] if self.random.random() < 0.3 else None
-        return start, HOURS[end] if self.random.random() < 0.3 else None
+        start, end = self._hours()
+        begun = start if self.random.random() < 0.3 else None
+        return begun, end if self.random.random() < 0.3 else None
+
+    def _hours(self) -> tuple[datetime, datetime]:
+        start, end = sorted(self.random.sample(self._moments, 2))
+        return start, end
 
     def _condition(self, world: World) -> str:
         chance = self.random.random()

@@ -72,7 +72,13 @@ class Asker:
     """Asks about a world, mostly where something is held there or shared with it."""
 
     def __init__(
-        self, random: Random, world: World, scopes: Sequence[str], moments: Iterable[datetime]
+        self,
+        random: Random,
+        world: World,
+        scopes: Sequence[str],
+        moments: Iterable[datetime],
+        *,
+        planes: Sequence[Plane] = (*[Plane.CONTROL] * 9, Plane.DATA),
     ) -> None:
         self._random = random
         self._world = world
@@ -81,6 +87,7 @@ class Asker:
         self._callers = [*world.principals, "tenants/t/users/stranger"]
         self._held: list[Held] = [*world.assignments.values(), *world.denies.values()]
         self._held += world.eligibles.values()
+        self._planes = planes
         self._last: Asked | None = None
 
     def ask(self) -> Asked:
@@ -95,7 +102,7 @@ class Asker:
 
     def _another(self, now: datetime) -> Asked:
         caller, scope, patterns = self._drawn()
-        plane = Plane.DATA if self._random.random() < 0.1 else Plane.CONTROL
+        plane = self._random.choice(self._planes)
         action = self._action(scope, plane, patterns)
         told = attributes(self._random) if self._random.random() < 0.5 else ()
         spelled = spelling(self._random, action, scope)

@@ -6,7 +6,7 @@ from the comments of policy_change.proto and shares nothing with the index.
 
 import copy
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from operator import attrgetter
 from typing import Any, Final
 
@@ -85,8 +85,9 @@ class World:
 
     def copy(self) -> "World":
         """Another world with the same records."""
-        kinds = (copy.copy(kind) for kind in self.kinds())
-        return World(*kinds, self.conditions)
+        return replace(
+            self, **{one.name: copy.copy(getattr(self, one.name)) for one in fields(self)}
+        )
 
     def sound(self) -> bool:
         """Whether everything that is referred to, and is not free to be absent, is there."""
@@ -108,6 +109,45 @@ class World:
         """Write one record, in place of the one that it names."""
         kind, key = _PLACES[type(record)]
         getattr(self, kind)[key(record)] = record
+
+    def forget(self, goes: Callable[[str, int], bool]) -> None:
+        """Drop what is held at a scope, and what is shared of a gallery, that goes.
+
+        `goes` is asked with the scope and the revision at which it was written.
+        """
+        everything: list[dict[str, Any]] = [self.assignments, self.denies, self.eligibles]
+        for held in everything:
+            for name, one in list(held.items()):
+                if goes(one.scope, one.revision):
+                    del held[name]
+        for gallery, grant in list(self.grants.items()):
+            if goes(gallery, grant.revision):
+                del self.grants[gallery]
+
+    def forget_principal(self, key: str) -> tuple[list[DenyAssignment], list[str]]:
+        """Drop a principal with its memberships and what it held.
+
+        Answers the denials that had named it, as they are now, and the names of those that were
+        for nobody else, which go.
+        """
+        del self.principals[key]
+        for pair in [one for one in self.memberships if key in one]:
+            del self.memberships[pair]
+        everything: list[dict[str, Any]] = [self.assignments, self.eligibles]
+        for held in everything:
+            for name in [one.name for one in held.values() if one.principal == key]:
+                del held[name]
+        changed, gone = [], []
+        for deny in list(self.denies.values()):
+            left = deny.principals - {key}
+            if not left:
+                gone.append(deny.name)
+                del self.denies[deny.name]
+            elif key in deny.principals | deny.exclude_principals:
+                excluded = deny.exclude_principals - {key}
+                changed.append(replace(deny, principals=left, exclude_principals=excluded))
+                self.put(changed[-1])
+        return changed, gone
 
     def above(self, scope: str) -> str | None:
         """The scope that `scope` lies in: its name less one pair, and above that the hierarchy."""
@@ -143,6 +183,11 @@ class World:
 def segments_of_tenant(scope: str) -> str:
     """The tenant in whose directory `scope` is."""
     return "/".join(scope.split("/")[:2])
+
+
+def lies_in(scope: str, upper: str) -> bool:
+    """Whether one name is the other or continues it, pair by pair."""
+    return f"{scope}/".startswith(f"{upper}/")
 
 
 def view_of(scope: str) -> tuple[str, str, str] | None:
