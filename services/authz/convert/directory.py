@@ -174,7 +174,8 @@ def sent_tenant(message: tenant_pb2.Tenant) -> dict[str, Any]:
     given = message.community_sharing
     return {
         "display_name": message.display_name,
-        "community_sharing": COMMUNITY[given] if given else None,
+        # A number that is none of the enum is noted by the contract itself.
+        "community_sharing": COMMUNITY.get(given) if given else None,
     }
 
 

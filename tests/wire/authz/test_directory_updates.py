@@ -460,3 +460,11 @@ def test_the_custom_roles_of_a_tenant_go_with_it(authz, world):
     world.owner.directory.DeleteTenant(tenant_pb2.DeleteTenantRequest(name=tenant.name))
     facts = authz.stores.policy
     assert facts.read(lambda all_: all_.role_definition(made.name.lower())) is None
+
+
+@pytest.mark.parametrize("number", [-1, 77])
+def test_a_rule_for_the_community_that_there_is_not_is_refused(world, number):
+    made = new_tenant(world)
+    with refused(Code.INVALID_ARGUMENT) as found:
+        update(world.owner, Tenant(name=made.name, community_sharing=number), "community_sharing")
+    assert "tenant.community_sharing" in found.fields
