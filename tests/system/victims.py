@@ -81,6 +81,8 @@ class Loot(grpc.UnaryUnaryClientInterceptor):
         self.seeds: Final[dict[str, list[Message]]] = defaultdict(list)
         self.names: Final[dict[str, list[str]]] = defaultdict(list)
         self.tokens: Final[list[str]] = []
+        # Which revision of the policy there is, which every answer about it tells.
+        self._revisions: Final[set[str]] = set()
 
     def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
         call = continuation(details, request)
@@ -102,6 +104,8 @@ class Loot(grpc.UnaryUnaryClientInterceptor):
                 self._add(self.names[resource], value)
             elif field.name.endswith(_OPAQUE) and isinstance(value, str):
                 self._add(self.tokens, value)
+                if field.name == "consistency_token":
+                    self._revisions.add(value)
             for inner in _messages(field, value):
                 self.keep(inner)
 
@@ -114,7 +118,9 @@ class Loot(grpc.UnaryUnaryClientInterceptor):
         """What only its owner was told: ids that nobody guesses."""
         ids = {part for names in self.names.values() for name in names for part in name.split("/")}
         return {
-            one for one in ids | set(self.tokens) if len(one) >= 14 and any(map(str.isdigit, one))
+            one
+            for one in (ids | set(self.tokens)) - self._revisions
+            if len(one) >= 14 and any(map(str.isdigit, one))
         }
 
 
