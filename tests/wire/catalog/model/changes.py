@@ -48,8 +48,8 @@ def add(state: State, request: AddRegions) -> tuple[Version, Operation]:
     named = [canonical(one) for one in request.targets]
     new = [one for one in named if found.target(one.location) is None]
     changed = progress.restate(found, [*found.targets, *new], found.count)
-    regions = {one.location for one in named} | changed
-    made = progress.start(state, found, "add_target_regions", request.wait, regions)
+    names = {one.location for one in named}
+    made = progress.start(state, found, "add_target_regions", request.wait, changed, named=names)
     made.doubtful = not changed
     return found, made
 
@@ -124,8 +124,7 @@ def set_counts(state: State, request: SetCounts) -> tuple[Version, Operation]:
         for one in found.targets
     ]
     touched = progress.restate(found, targets, request.count or found.count)
-    regions = touched | counts.keys()
-    made = progress.start(state, found, "set_replica_counts", request.wait, regions)
+    made = progress.start(state, found, "set_replica_counts", request.wait, touched, named=counts)
     made.doubtful = not touched
     return found, made
 
@@ -143,7 +142,7 @@ def _wish(version: Version, target: Target) -> tuple[object, ...]:
 def _changeable(state: State, name: str, faults: Faults) -> Version | None:
     found = state.version(name)
     if found is None:
-        faults.add_missing(missing(state, name))
+        faults.add_missing(*missing(state, name))
     else:
         check_changeable(state, found, faults)
     return found

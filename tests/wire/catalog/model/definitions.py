@@ -1,7 +1,6 @@
 """Rules of definitions: gallery-semantics 1.2, 3.1, 3.2, 3.5, 3.10; image_definition*.proto."""
 
 import re
-from datetime import UTC, datetime
 from typing import Final
 
 from tests.wire.catalog.model import judged
@@ -32,6 +31,7 @@ def check_create(state: State, request: CreateDefinition) -> Faults:
     faults = Faults()
     location = place(request.location)
     _check_fields(request, location, faults)
+    _check_values(state, request, faults)
     gallery = state.gallery(request.parent)
     if gallery is None:
         faults.add_missing("PARENT_NOT_FOUND")
@@ -59,7 +59,6 @@ def _check_fields(request: CreateDefinition, location: str | None, faults: Fault
     for required in ("os_type", "os_state"):
         if getattr(request, required) == "UNSPECIFIED":
             faults.fields[f"image_definition.{required}"] = ""
-    _check_values(request, request.generation, faults)
 
 
 def _check_taken(
@@ -101,13 +100,14 @@ def check_update(state: State, request: UpdateDefinition) -> Faults:
     known = MUTABLE | IMMUTABLE
     if request.mask and any(path not in known and path != "*" for path in request.mask):
         faults.fields["update_mask"] = ""
+        # What is to be set cannot be told, and need not be judged.
+        faults.doubtful.add("image_definition.end_of_life_time")
     found = state.definition(request.name)
-    _check_values(request, found.generation if found else "V2", faults)
+    _check_values(state, request, faults)
     if found is None:
         faults.add_missing("RESOURCE_NOT_FOUND")
-        if judged.RULES_UNREAD_WHERE_NOTHING_IS:
-            faults.doubtful |= {one for one, reason in faults.fields.items() if reason}
-            faults.doubtful.add("update_mask")
+        if judged.FEATURES_UNREAD_WHERE_NOTHING_IS:
+            faults.doubtful |= {one for one in faults.fields if ".features[" in one}
         return faults
     if found.deleting or state.gallery_of(found.name).deleting:
         faults.add_conflict("OPERATION_IN_PROGRESS")
@@ -120,6 +120,9 @@ def check_update(state: State, request: UpdateDefinition) -> Faults:
         "PROPERTY_CHANGE_NOT_ALLOWED" for path in request.mask or () if changes.get(path)
     ]
     features = {spelled(one) for one in request.features}
+    if found.generation != "V2" and any(_needs_v2(one) for one in features):
+        # The generation is stored: the request alone does not show it.
+        faults.states.append("FEATURE_INVALID")
     if "features" in _paths(request) and features != set(found.features):
         if not request.allow_update_image:
             faults.states.append("PROPERTY_CHANGE_NOT_ALLOWED")
@@ -168,9 +171,10 @@ def spelled(feature: Feature) -> Feature:
 
 
 def _check_values(
-    request: CreateDefinition | UpdateDefinition, generation: str, faults: Faults
+    state: State, request: CreateDefinition | UpdateDefinition, faults: Faults
 ) -> None:
-    if request.end_of_life is not None and request.end_of_life <= datetime.now(UTC):
+    now = state.now
+    if request.end_of_life is not None and request.end_of_life <= now:
         faults.fields["image_definition.end_of_life_time"] = "END_OF_LIFE_PASSED"
     if request.vcpus is not None:
         low, high = request.vcpus
@@ -183,7 +187,9 @@ def _check_values(
         if feature.name not in _FEATURES or feature.name in seen:
             faults.fields[f"{path}.name"] = "FEATURE_INVALID"
         elif feature.value not in _FEATURES[feature.name] or (
-            _needs_v2(feature) and generation != "V2"
+            _needs_v2(feature)
+            and isinstance(request, CreateDefinition)
+            and request.generation != "V2"
         ):
             faults.fields[f"{path}.value"] = "FEATURE_INVALID"
         seen.add(feature.name)

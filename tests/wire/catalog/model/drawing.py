@@ -269,12 +269,15 @@ class Drawing:
             return self._removal(version, row, generation)
         count = version.wishes[generation][row.location]
         choices = [(RegionState.COMPLETED, True, count), (RegionState.COMPLETED, True, count)]
-        if generation > row.observed or row.state is RegionState.FAILED:
+        again = row.state in {RegionState.FAILED, RegionState.CANCELLED}
+        if row.cancelling:
+            choices += [(RegionState.CANCELLED, row.usable, row.good)] * 3
+        if generation > row.observed or again:
             choices += [
                 (RegionState.REPLICATING, row.usable, row.good),
                 (RegionState.FAILED, row.usable, row.good),
             ]
-        if row.completed and generation <= row.observed and row.state is not RegionState.FAILED:
+        if row.completed and generation <= row.observed and not again:
             choices.append((RegionState.DEGRADED, False, 0))
             if count > 1:
                 choices.append((RegionState.DEGRADED, True, 1))

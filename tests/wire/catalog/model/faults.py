@@ -46,6 +46,8 @@ class Faults:
     doubtful_states: set[str] = field(default_factory=set)
     # What may be refused or accepted: the contract leaves it open.
     permitted: set[str] = field(default_factory=set)
+    # Whether the call asks for what is under way already.
+    repeated: bool = False
     # Errors that stand for themselves.
     others: list[tuple[str, str]] = field(default_factory=list)
 
@@ -58,9 +60,9 @@ class Faults:
     def __bool__(self) -> bool:
         return bool(self.fields or self.states or self.others)
 
-    def add_missing(self, reason: str) -> None:
-        """NOT_FOUND."""
-        self.others.append(("NOT_FOUND", reason))
+    def add_missing(self, *reasons: str) -> None:
+        """NOT_FOUND, with one of the reasons."""
+        self.others += [("NOT_FOUND", one) for one in reasons]
 
     def add_taken(self, *reasons: str) -> None:
         """ALREADY_EXISTS, with one of the reasons."""
@@ -76,6 +78,9 @@ class Faults:
         if self.fields and not (missing and (answer.code, answer.reason) in self.others):
             return self._fields_differ(answer)
         if (answer.code, answer.reason) in self.others:
+            return ""
+        if "VERSION_SOFT_DELETED" in answer.states and "VERSION_SOFT_DELETED" in self.states:
+            # Nothing of it can change: what else forbids the change may be left out.
             return ""
         if self.permitted and set(answer.states) <= self.permitted | set(self.states):
             return ""

@@ -2,7 +2,6 @@
 
 import re
 
-from tests.wire.catalog.model import judged
 from tests.wire.catalog.model.faults import Faults
 from tests.wire.catalog.model.places import place
 from tests.wire.catalog.model.records import Gallery
@@ -62,8 +61,6 @@ def check_update(state: State, request: UpdateGallery) -> Faults:
     found = state.gallery(request.name)
     if found is None:
         faults.add_missing("RESOURCE_NOT_FOUND")
-        if judged.RULES_UNREAD_WHERE_NOTHING_IS:
-            faults.doubtful.add("update_mask")
         return faults
     if found.deleting:
         faults.add_conflict("OPERATION_IN_PROGRESS")

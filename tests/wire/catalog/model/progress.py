@@ -8,6 +8,7 @@ until it is removed or holds no good replica.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
+from tests.wire.catalog.model import judged
 from tests.wire.catalog.model.records import Operation, Row, Version
 from tests.wire.catalog.model.requests import Target
 from tests.wire.catalog.model.state import State
@@ -42,24 +43,47 @@ def restate(version: Version, targets: Sequence[Target], count: int) -> set[str]
     for where in touched & after.keys():
         row = version.rows.get(where)
         if row is None or row.removed is not None:
-            version.rows[where] = Row(where, version.generation, version.generation)
+            version.rows[where] = fresh(where, version.generation, row)
         else:
-            row.wished = version.generation
+            row.wished, row.cancelling = version.generation, False
     for where in touched - after.keys():
         row = version.rows[where]
         row.state, row.usable, row.removed = RegionState.REMOVING, False, version.generation
     return touched
 
 
+def fresh(where: str, generation: int, before: Row | None) -> Row:
+    """A region that comes in; one that was still going keeps what it told."""
+    made = Row(where, generation, generation)
+    if before is not None:
+        made.former = max(before.observed, before.former)
+        made.was_completed = before.completed or before.was_completed
+    return made
+
+
 def start(
-    state: State, version: Version, verb: str, wait: Wait, regions: Collection[str]
+    state: State,
+    version: Version,
+    verb: str,
+    wait: Wait,
+    touched: Collection[str],
+    *,
+    named: Collection[str] = (),
 ) -> Operation:
-    """Begin the operation of a change that was just committed."""
-    made = Operation(verb, version.uid, version.generation, wait, sorted(regions))
+    """Begin the operation of a change that was just committed.
+
+    A region that is touched must be done with its generation, one that is only named with what was
+    wanted of it before. The home region is waited for alone where the call changes something there.
+    """
+    regions = dict.fromkeys(touched, version.generation)
+    if touched:
+        for where in set(named) - set(touched):
+            regions[where] = version.rows[where].wished
     if wait is Wait.ACCEPTED:
-        made.regions = []
+        regions = {}
     elif wait is Wait.HOME_REGION:
-        made.regions = [one for one in made.regions if one == version.location]
+        regions = {where: version.generation for where in touched if where == version.location}
+    made = Operation(verb, version.uid, version.generation, wait, regions)
     state.operations.append(made)
     _settle(made, version)
     return made
@@ -78,6 +102,7 @@ def apply(state: State, version: Version, event: Event) -> None:
         row.state, row.usable, row.good = event.state, event.usable, event.good
         if event.state in _ENDS:
             row.observed = max(row.observed, event.generation)
+            row.cancelling = False
         row.completed = row.completed or event.state is RegionState.COMPLETED
     if all(one.done(version.generation) for one in version.rows.values()):
         version.settled = True
@@ -93,12 +118,37 @@ def cancel(state: State, version: Version) -> None:
         operation.outcome = "CANCELLED"
 
 
-def summary(version: Version) -> list[Row]:
-    """The order of the replication status: target regions, then those being removed."""
-    order = [one.location for one in version.targets]
-    wanted = [row for row in version.rows.values() if row.removed is None]
-    going = [row for row in version.rows.values() if row.removed is not None]
-    return sorted(wanted, key=lambda row: order.index(row.location)) + going
+def stop(state: State, version: Version, operation: Operation) -> set[str]:
+    """Cancel an operation; answer the regions whose copies stop.
+
+    They are those that it waits for and no other unfinished operation does.
+    """
+    operation.cancelling = True
+    others = [one for one in state.pending(version) if one is not operation]
+    kept = {
+        where for one in others for where in one.regions if _waits(one, version.rows.get(where))
+    }
+    found = set()
+    for where in operation.regions:
+        row = version.rows.get(where)
+        if row is not None and row.removed is None and _waits(operation, row):
+            found.add(where)
+    for where in found - kept:
+        version.rows[where].cancelling = True
+    return found - kept
+
+
+def _waits(operation: Operation, row: Row | None) -> bool:
+    if row is None:
+        return False
+    return not row.done(operation.regions.get(row.location, operation.generation))
+
+
+def summary(version: Version) -> tuple[list[str], set[str]]:
+    """The regions of the replication status: target regions in their order, then those that go."""
+    going = {row.location for row in version.rows.values() if row.removed is not None}
+    order = [one.location for one in version.targets if one.location in version.rows]
+    return [where for where in order if where not in going], going
 
 
 def provisioning(version: Version) -> set[Provisioning]:
@@ -109,7 +159,7 @@ def provisioning(version: Version) -> set[Provisioning]:
     if version.soft_deleted:
         # The contract tells the state of a soft delete apart, and leaves this one open.
         return set(Provisioning) - {Provisioning.DELETING}
-    failed = any(row.state is RegionState.FAILED for row in rows)
+    failed = any(row.state in _GIVEN_UP for row in rows)
     ended = {Provisioning.FAILED if failed else Provisioning.SUCCEEDED}
     if all(row.done(version.generation) for row in version.rows.values()):
         return ended
@@ -120,7 +170,8 @@ def provisioning(version: Version) -> set[Provisioning]:
             under_way.add(Provisioning.UPDATING)
     # The contract does not say which it is where each region is done with what changed for it,
     # and some have not told so at the newest generation.
-    done = all(row.done(row.wished) for row in version.rows.values())
+    judge = rows if judged.REMOVING_IS_NO_CHANGE else version.rows.values()
+    done = all(row.done(row.wished) for row in judge)
     return under_way | ended if done else under_way
 
 
@@ -135,13 +186,13 @@ def regional(version: Version, row: Row) -> set[Provisioning]:
 def _regional(row: Row) -> set[Provisioning]:
     if row.removed is not None:
         return {Provisioning.DELETING}
-    if row.state is RegionState.FAILED:
+    if row.state in _GIVEN_UP:
         if row.done(row.wished):
             return {Provisioning.FAILED}
-        return {Provisioning.FAILED, _under_way(row)}
+        return {Provisioning.FAILED, *_under_way(row)}
     if row.completed and row.done(row.wished):
         return {Provisioning.SUCCEEDED}
-    return {_under_way(row)}
+    return _under_way(row)
 
 
 def aggregate(version: Version) -> set[Aggregate]:
@@ -151,7 +202,9 @@ def aggregate(version: Version) -> set[Aggregate]:
     whether a region that goes counts, is left open.
     """
     rows = [row for row in version.rows.values() if row.removed is None]
-    if version.soft_deleted and not rows:
+    cancelled = any(row.state is RegionState.CANCELLED for row in rows)
+    if version.deleting or cancelled or not rows:
+        # The contract has no word for it.
         return set(Aggregate)
     found = {
         _worst(row.state if row.done(row.wished) else RegionState.PENDING for row in rows),
@@ -172,16 +225,20 @@ def _worst(states: Iterable[RegionState]) -> Aggregate:
     return Aggregate.COMPLETED if done else Aggregate.IN_PROGRESS
 
 
-_ENDS = frozenset({RegionState.COMPLETED, RegionState.FAILED})
+_ENDS = frozenset({RegionState.COMPLETED, RegionState.FAILED, RegionState.CANCELLED})
+_GIVEN_UP = frozenset({RegionState.FAILED, RegionState.CANCELLED})
 
 
-def _under_way(row: Row) -> Provisioning:
-    return Provisioning.UPDATING if row.completed else Provisioning.CREATING
+def _under_way(row: Row) -> set[Provisioning]:
+    if row.was_completed and not row.completed:
+        # Whether its first completion is that before it was taken out is left open.
+        return {Provisioning.UPDATING, Provisioning.CREATING}
+    return {Provisioning.UPDATING if row.completed else Provisioning.CREATING}
 
 
 def _settle(operation: Operation, version: Version) -> None:
     rows = [version.rows[one] for one in operation.regions if one in version.rows]
-    if not all(row.done(operation.generation) for row in rows):
+    if not all(row.done(operation.regions[row.location]) for row in rows):
         return
     failed = frozenset(row.location for row in rows if row.state is RegionState.FAILED)
     operation.failed = failed

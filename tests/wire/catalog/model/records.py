@@ -23,6 +23,11 @@ class Row:
     completed: bool = False
     good: int = 0
     removed: int | None = None
+    # What it was done with, and whether it was ever whole, before it was taken out and came again.
+    former: int = 0
+    was_completed: bool = False
+    # Whether its copies were asked to stop, and have not told how they ended.
+    cancelling: bool = False
 
     def done(self, generation: int) -> bool:
         """Whether the region is done with the generation, well or badly."""
@@ -37,12 +42,14 @@ class Operation:
     version: str
     generation: int
     wait: Wait
-    regions: list[str]
+    # The regions that it waits for, and the generation that each must be done with.
+    regions: dict[str, int]
     # None: unfinished; "": done; otherwise the code and reason of its error.
     outcome: str | None = None
     failed: frozenset[str] = frozenset()
     # Whether the contract leaves open if it had to wait at all.
     doubtful: bool = False
+    cancelling: bool = False
     name: str = ""
 
 
@@ -68,6 +75,11 @@ class Version:
     # Whether any generation has come to its end everywhere.
     settled: bool = False
     soft_deleted: bool = False
+    # Of a soft-deleted one: until when it can be used, and when it goes; the service says when it
+    # was deleted.
+    policy: SoftDelete | None = None
+    consumption_end: datetime | None = None
+    purge: datetime | None = None
     undeleting: bool = False
     deleting: bool = False
     uid: str = ""
@@ -85,7 +97,13 @@ class Version:
     def target(self, location: str) -> Target | None:
         return next((one for one in self.targets if one.location == location), None)
 
-    def usable_in(self) -> set[str]:
+    def expired(self, now: datetime) -> bool:
+        """Whether it is kept, and cannot be used any more."""
+        return self.consumption_end is not None and now >= self.consumption_end
+
+    def usable_in(self, now: datetime) -> set[str]:
+        if self.expired(now):
+            return set()
         return {row.location for row in self.rows.values() if row.usable}
 
 

@@ -1,7 +1,8 @@
 """Rules of finding versions: gallery-semantics 3.9 and section 0; image_resolution.proto; lists."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from tests.wire.catalog.model.definitions import find
 from tests.wire.catalog.model.faults import Faults
@@ -38,7 +39,7 @@ def resolve(state: State, request: Resolve) -> Resolution:
         return found
     definition = _definition(state, request, found)
     if definition is not None:
-        _latest(definition, request, found)
+        _latest(state, definition, request, found)
     return found
 
 
@@ -62,19 +63,19 @@ def _definition(state: State, request: Resolve, found: Resolution) -> Definition
 def _by_number(state: State, request: Resolve, found: Resolution) -> None:
     version = state.version(request.image)
     if version is None:
-        found.faults.add_missing(missing(state, request.image))
-    elif place(request.location) in version.usable_in():
+        found.faults.add_missing(*missing(state, request.image))
+    elif place(request.location) in version.usable_in(state.now):
         found.version = version
     else:
         found.faults.add_missing("NOT_IN_REGION")
-        found.available = frozenset(version.usable_in())
+        found.available = frozenset(version.usable_in(state.now))
 
 
-def _latest(definition: Definition, request: Resolve, found: Resolution) -> None:
+def _latest(state: State, definition: Definition, request: Resolve, found: Resolution) -> None:
     offered = {
-        version.number: offered_in(version)
+        version.number: offered_in(version, state)
         for version in definition.versions.values()
-        if offered_in(version)
+        if offered_in(version, state)
     }
     where = place(request.location)
     here = [number for number, regions in offered.items() if where in regions]
@@ -87,14 +88,14 @@ def _latest(definition: Definition, request: Resolve, found: Resolution) -> None
         found.faults.add_missing("NO_LATEST")
 
 
-def offered_in(version: Version) -> frozenset[str]:
+def offered_in(version: Version, state: State) -> frozenset[str]:
     """The regions in which `latest` may answer a version."""
     if version.soft_deleted or version.deleting:
         return frozenset()
     own = {one.location: one.exclude for one in version.targets}
     return frozenset(
         where
-        for where in version.usable_in()
+        for where in version.usable_in(state.now)
         if not (version.exclude if own[where] is None else own[where])
     )
 
@@ -103,3 +104,13 @@ def listed(versions: Iterable[Version], *, deleted: bool) -> list[str]:
     """The names of a list of versions, in the order of their numbers as numbers."""
     shown = [one for one in versions if deleted or not one.soft_deleted]
     return [one.name for one in sorted(shown, key=lambda one: one.number)]
+
+
+FILTERS: Final[Mapping[str, Callable[[Version], bool]]] = {
+    "exclude_from_latest = true": lambda one: one.exclude,
+    'location = "eastus" AND tags.a = "1"': lambda one: (
+        one.location == "eastus" and one.tags.get("a") == "1"
+    ),
+    'target_regions.location : "eastus2"': lambda one: one.target("eastus2") is not None,
+    "generation >= 2": lambda one: one.generation >= 2,
+}

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from services.kernel.clock import Clock
 from tests.wire.catalog.model import changes, definitions, deletion, galleries, progress, versions
 from tests.wire.catalog.model.deletion import Resource
 from tests.wire.catalog.model.faults import Faults
@@ -55,14 +56,18 @@ class Outcome:
 class Model:
     """The catalog as its specification says it is."""
 
-    def __init__(self, subscription: str) -> None:
-        self.state = State(subscription)
+    def __init__(self, subscription: str, clock: Clock) -> None:
+        self.state = State(subscription, clock)
 
     def check(self, request: Request) -> Faults:
         """Answer what is wrong with a request."""
         faults = _CHECKS[type(request)](self.state, request)
         missing = any(code == "NOT_FOUND" for code, _ in faults.others)
-        if getattr(request, "etag", Etag.NONE) is Etag.STALE and not missing:
+        if (
+            getattr(request, "etag", Etag.NONE) is Etag.STALE
+            and not missing
+            and not faults.repeated
+        ):
             faults.add_conflict("ETAG_MISMATCH")
         return faults
 

@@ -139,6 +139,28 @@ def call(stubs: Stubs, request: Request) -> Any:
     return methods[type(request)]
 
 
+def other(message: Any) -> Any:
+    """A request that is another one and has the same id."""
+    changed = type(message)()
+    changed.CopyFrom(message)
+    fields = message.DESCRIPTOR.fields_by_name
+    if "wait_for" in fields:
+        changed.wait_for = message.wait_for % 3 + 1
+    elif "gallery" in fields:
+        changed.gallery.description += "!"
+    elif "image_definition" in fields:
+        changed.image_definition.description += "!"
+    else:
+        changed.etag = '"other"'
+    return changed
+
+
+def wanted(region: Any) -> tuple[int, str]:
+    """What replication is asked for in a region: how many replicas, on what."""
+    name = storage_pb2.StorageAccountType.Name(region.storage_account_type)
+    return region.replica_count, name.removeprefix("STORAGE_ACCOUNT_TYPE_")
+
+
 def resolve(request: Resolve) -> Any:
     found = image_resolution_pb2.ResolveImageVersionRequest(
         image=request.image, location=request.location

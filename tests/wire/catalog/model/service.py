@@ -1,10 +1,11 @@
 """A real catalog with the regions of the model, and the calls that the machine makes."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+import grpc
 from google.longrunning import operations_pb2
 from google.protobuf.duration_pb2 import Duration
 from stoa.catalog.v1 import (
@@ -18,9 +19,11 @@ from stoa.type.v1 import replication_state_pb2
 
 from tests.wire.authz.installation import Installation
 from tests.wire.authz.installation import World as Policy
+from tests.wire.catalog.clocks import ShiftedClock
 from tests.wire.catalog.installation import Catalog, World
 from tests.wire.catalog.model.places import PLACES
 from tests.wire.catalog.model.progress import Event
+from tests.wire.catalog.model.records import Version
 from tests.wire.catalog.model.words import Storage
 from tests.wire.catalog.replication import Replication
 
@@ -33,11 +36,15 @@ class Service:
     """One catalog over one database."""
 
     def __init__(self, authz: Installation, data: Path, url: str) -> None:
-        self.replication = Replication(authz.layout)  # type: ignore[abstract] # as elsewhere
+        self.clock = ShiftedClock()
+        # What was asked of replication, by uid and generation, and how much of it was read.
+        self._asked: dict[str, dict[int, Any]] = {}
+        self._read = 0
+        self.replication = Replication(authz.layout, self.clock)  # type: ignore[abstract] # as elsewhere
         for region, found in PLACES.items():
             self.replication.add_region(region, found.display_name)
             _equip(self.replication.regions[region], found.slots, found.zones)
-        self.catalog = Catalog(authz, self.replication, data, url)
+        self.catalog = Catalog(authz, self.replication, data, url, clock=self.clock)
         self.stubs = self.catalog.user()
         self._policy = Policy(authz)
         self._world = World(self.catalog)
@@ -82,6 +89,35 @@ class Service:
             )
         )
 
+    def cancel(self, operation: str, version: str, *, expected: bool) -> list[str]:
+        """Cancel an operation; answer the regions whose copies replication is told to stop."""
+        earlier = sum(one.name == version for one in self.replication.cancelled)
+        request = operations_pb2.CancelOperationRequest(name=operation)
+        self.stubs.operations.CancelOperation(request)
+        if not expected:
+            return []
+        return self.replication.await_cancelled(version, earlier + 1)[earlier]
+
+    def lingers(self, name: str) -> list[str]:
+        """Whether what must be gone is there still."""
+        try:
+            self.get(name)
+        except grpc.RpcError:
+            return []
+        return ["it is still there"]
+
+    def galleries(self, parent: str) -> Sequence[Any]:
+        request = gallery_service_pb2.ListGalleriesRequest(parent=parent)
+        found: Sequence[Any] = self.stubs.galleries.ListGalleries(request).galleries
+        return found
+
+    def definitions(self, parent: str) -> Sequence[Any]:
+        request = image_definition_service_pb2.ListImageDefinitionsRequest(parent=parent)
+        found: Sequence[Any] = self.stubs.definitions.ListImageDefinitions(
+            request
+        ).image_definitions
+        return found
+
     def versions(self, parent: str, **more: Any) -> Iterator[Any]:
         """Every version of a list, page by page."""
         token = ""
@@ -95,6 +131,26 @@ class Service:
             token = page.next_page_token
             if not token:
                 return
+
+    def ensured(self, uid: str, generation: int) -> Any:
+        """What replication is asked for, once it is."""
+
+        def found() -> Any:
+            everything = self.replication.ensured
+            for request in everything[self._read :]:
+                desired = request.desired
+                self._asked.setdefault(desired.image_version_uid, {})[desired.generation] = request
+            self._read = len(everything)
+            return self._asked.get(uid, {}).get(generation)
+
+        with self.replication.arrived:
+            assert self.replication.arrived.wait_for(found, _PATIENCE), (uid, generation)
+            return found()
+
+    def generations(self, version: Version) -> list[int]:
+        """The generations that replication was asked for, the newest among them."""
+        self.ensured(version.uid, version.generation)
+        return sorted(self._asked[version.uid])
 
     def tell(self, event: Event, wanted: int) -> None:
         """Send what replication tells."""

@@ -7,7 +7,9 @@ Names are compared by their key: ASCII letters without case, numbers of versions
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 
+from services.kernel.clock import Clock, SystemClock
 from tests.wire.catalog.model.records import Definition, Gallery, Number, Operation, Version
 
 _NUMBER = re.compile(r"[0-9]+[.][0-9]+[.][0-9]+")
@@ -35,9 +37,16 @@ class State:
     """One subscription."""
 
     subscription: str
+    clock: Clock = field(default_factory=SystemClock)
     groups: dict[str, str] = field(default_factory=dict)
     galleries: dict[str, Gallery] = field(default_factory=dict)
     operations: list[Operation] = field(default_factory=list)
+    # The versions that were deleted for good, by the key of their definition's name.
+    gone: set[tuple[str, Number]] = field(default_factory=set)
+
+    @property
+    def now(self) -> datetime:
+        return self.clock.now()
 
     def gallery(self, name: str) -> Gallery | None:
         return self.galleries.get(name.lower())
@@ -70,6 +79,12 @@ class State:
         found = self.definition(parent(version.name))
         assert found is not None
         return found
+
+    def unfinished(self) -> Iterator[Operation]:
+        """The operations that somebody may cancel."""
+        for one in self.operations:
+            if one.outcome is None and one.name and not one.cancelling:
+                yield one
 
     def pending(self, version: Version) -> list[Operation]:
         return [

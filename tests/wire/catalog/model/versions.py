@@ -1,6 +1,6 @@
 """Rules of creating and updating versions: gallery-semantics 1.3, 3.1 to 3.5, 3.10."""
 
-from tests.wire.catalog.model import judged, progress
+from tests.wire.catalog.model import progress
 from tests.wire.catalog.model.faults import Faults
 from tests.wire.catalog.model.places import place
 from tests.wire.catalog.model.records import Definition, Operation, Row, Version
@@ -136,17 +136,14 @@ def check_update(state: State, request: UpdateVersion) -> Faults:
         faults.fields[_LIST] = "HOME_REGION_MISSING"
     found = state.version(request.name)
     if found is None:
-        faults.add_missing(missing(state, request.name))
-        if judged.RULES_UNREAD_WHERE_NOTHING_IS:
-            faults.doubtful.add("update_mask")
+        faults.doubtful.add(_LIST)
+        faults.add_missing(*missing(state, request.name))
         return faults
     check_changeable(state, found, faults)
     changes = {
         "location": place(request.location) != found.location,
         "storage_account_type": _default(request.storage) is not found.storage,
     }
-    if judged.UNSET_IS_A_CHANGE and request.storage is Storage.UNSPECIFIED:
-        changes["storage_account_type"] = True
     faults.states += [
         "PROPERTY_CHANGE_NOT_ALLOWED" for path in request.mask or () if changes.get(path)
     ]
@@ -215,17 +212,24 @@ def update(state: State, request: UpdateVersion) -> tuple[Version, Operation]:
     if "tags" in paths:
         found.tags = dict(request.tags)
     touched = progress.restate(found, targets, count)
-    return found, progress.start(state, found, "update", request.wait, touched)
+    named = {one.location for one in targets} if "target_regions" in paths else set()
+    return found, progress.start(state, found, "update", request.wait, touched, named=named)
 
 
-def missing(state: State, name: str) -> str:
-    """The reason that there is no such version."""
-    definition: Definition | None = state.definition(name.rsplit("/", 2)[0])
-    return (
-        "VERSION_DELETED"
-        if definition and number(name.rsplit("/", 1)[1]) in definition.gone
-        else "RESOURCE_NOT_FOUND"
-    )
+def missing(state: State, name: str) -> tuple[str, ...]:
+    """The reasons that may tell why there is no such version.
+
+    That one was deleted for good is told to those who could read it; whether also where the
+    definition went with it, or came again under its name, is left open.
+    """
+    key = number(name.rsplit("/", 1)[1])
+    above = name.rsplit("/", 2)[0]
+    definition: Definition | None = state.definition(above)
+    if definition and key in definition.gone:
+        return ("VERSION_DELETED",)
+    if (above.lower(), key) in state.gone:
+        return ("VERSION_DELETED", "RESOURCE_NOT_FOUND")
+    return ("RESOURCE_NOT_FOUND",)
 
 
 def check_changeable(state: State, version: Version, faults: Faults) -> None:
