@@ -14,6 +14,8 @@ from typing import Any, Final, TypeVar
 from services.kernel.violations import Violations
 
 ALL: Final = "*"
+# More than any resource has fields and tags.
+MAX_PATHS: Final = 256
 
 T = TypeVar("T")
 
@@ -66,6 +68,10 @@ class FieldTable:
         if not mask or list(mask) == [ALL]:
             return set(self.mutable | self.immutable)
         selected: set[str] = set()
+        if len(mask) > MAX_PATHS:
+            # Nothing more is said of it: that would be as long as the mask.
+            violations.add("update_mask", f"has more than {MAX_PATHS} paths")
+            return selected
         for path in mask:
             found = self._covered(path)
             if path == ALL:

@@ -29,7 +29,7 @@ from services.kernel.errors import (
     Unimplemented,
 )
 from services.kernel.ids import new_uid
-from services.kernel.rpc import texts, times, validation
+from services.kernel.rpc import sizes, texts, times, validation
 from services.kernel.rpc.access import AccessControl, Kind
 from services.kernel.rpc.call import Call
 from services.kernel.rpc.identity import MAX_CONSISTENCY_TOKEN, Authenticator, PeerContext, Sent
@@ -150,14 +150,15 @@ class Path:
         """Read the request.
 
         Raises:
-            InvalidArgument: it is no message of the method's type, or holds times that are none
-                or texts that no database keeps.
+            InvalidArgument: it is no message of the method's type, has too many parts, or holds
+                times that are none or texts that no database keeps.
         """
         try:
             request = self.request.FromString(raw)
         except DecodeError:
             name = self.policy.descriptor.input_type.full_name
             raise InvalidArgument(f"the request is not a {name}") from None
+        sizes.check(request, raw)
         if self._timed:
             times.check(request)
         texts.check(request, raw)

@@ -160,3 +160,10 @@ def test_an_update_repeated_changes_nothing_more(sent, current, mask):
 
 def test_all_paths_of_a_table_are_listed_once():
     assert list(paths_of(TABLE)) == sorted([*TABLE.mutable, *TABLE.immutable, *TABLE.output_only])
+
+
+def test_a_mask_with_more_paths_than_any_resource_has_is_one_violation():
+    found, violations = changes(["nothing"] * 257, Thing(description="new"))
+    assert found == {}
+    assert [one.description for one in violations.fields] == ["has more than 256 paths"]
+    assert not changes(["tags.a"] * 256, Thing(tags={"a": "1"}))[1]
