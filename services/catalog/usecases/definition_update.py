@@ -77,6 +77,7 @@ def update(
         gallery = tx.galleries.get(command.name.parent().key, share=True)
         if definition is None or gallery is None:
             absent = NotFound.of(names.DEFINITION_TYPE, command.name.text)
+            _check_features_sent(command, violations)
             raise refuse_absent(command, FIELDS, violations, absent)
         sent = _as_stored(command.with_defaults(_UNSET).sent, definition)
         changes = FIELDS.changes(command.mask, sent, fields_of(definition), violations)
@@ -179,6 +180,13 @@ def _changed(
         )
         after = replace(after, features=canonical)
     return after
+
+
+def _check_features_sent(command: Update, violations: Violations) -> None:
+    """Note what features show to be wrong with them by themselves."""
+    asked = FIELDS.changes(command.mask, command.sent, {}, Violations())
+    sent = asked.get("features") or ()
+    features.canonical(sent, HyperVGeneration.V2, f"{_PATH}.features", violations, stored=True)
 
 
 def _check_end(changed: Definition, context: Context, violations: Violations) -> None:

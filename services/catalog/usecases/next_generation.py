@@ -54,6 +54,8 @@ def commit(
         statuses = next_statuses(after, before, touched)
     elif planned.version == version:
         after = version
+    else:
+        statuses = _reordered(after, before)
     after = replace(after, state=provisioning_state(after, statuses))
     tx.usage.admit_replicas(after, before, statuses)
     if requested.validate_only:
@@ -104,6 +106,12 @@ def next_statuses(
             since = version.generation if not one.removing else one.wanted_since
             after.append(replace(going, wanted=0, wanted_since=since))
     return after
+
+
+def _reordered(version: Version, before: Sequence[RegionStatus]) -> list[RegionStatus]:
+    """Answer the regions in the order of the target regions, nothing else about them changed."""
+    places = {one.location: place for place, one in enumerate(version.target_regions)}
+    return [replace(one, position=places.get(one.location)) for one in before]
 
 
 def _touched(before: Version, after: Version) -> tuple[str, ...]:

@@ -141,7 +141,8 @@ def test_nothing_is_validated_and_nobody_reports_a_violation(world: World) -> No
 def test_a_flag_of_safety_has_three_states(world: World, flag: str) -> None:
     version, _ = world.version()
     for value in (True, False):
-        version.safety_profile.CopyFrom(profiles_pb.SafetyProfile(**{flag: value}))
+        version.safety_profile.Clear()
+        setattr(version.safety_profile, flag, value)
         version.etag = ""
         update(world, version, f"safety_profile.{flag}")
         found = world.get(version.name).safety_profile
@@ -495,6 +496,27 @@ def test_what_is_wrong_with_a_request_is_told_where_there_is_nothing_to_update(
     assert set(found.fields) == {"update_mask"}
     with refused(Code.NOT_FOUND, "RESOURCE_NOT_FOUND"):
         update(world, absent, "tags")
+
+
+def test_the_status_follows_the_order_of_the_target_regions(world: World) -> None:
+    version = world.finished(regions=("eastus", "eastus2", "westus"))
+    regions = list(reversed(version.target_regions))
+    update(world, pb.ImageVersion(name=version.name, target_regions=regions), "target_regions")
+    after = world.get(version.name)
+    assert [one.location for one in after.target_regions] == ["westus", "eastus2", "eastus"]
+    told = [one.location for one in after.replication_status.summary]
+    assert told == ["westus", "eastus2", "eastus"]
+    assert after.generation == version.generation
+
+
+def test_features_that_do_not_exist_are_told_where_there_is_nothing_to_update(
+    world: World,
+) -> None:
+    absent = image_definition_pb2.ImageDefinition(name=f"{world.gallery()}/images/absent")
+    absent.features.add(name="Colour", value="red")
+    changed = definitions_pb.UpdateImageDefinitionRequest(image_definition=absent)
+    with refused(Code.INVALID_ARGUMENT, "FEATURE_INVALID"):
+        world.owner.definitions.UpdateImageDefinition(changed)
 
 
 def test_a_child_is_named_below_its_parent_as_that_is_spelled(world: World) -> None:
