@@ -15,7 +15,7 @@ from stoa.authz.v1 import (
 from stoa.authz.v1 import role_assignment_service_pb2 as assignments
 
 from services.policy.builtin_roles import USER_ACCESS_ADMINISTRATOR
-from tests.wire.authz.installation import ROLES, refused
+from tests.wire.authz.installation import ROLES, Installation, refused
 from tests.wire.authz.roles import allowed, create, role
 
 Code = grpc.StatusCode
@@ -31,6 +31,14 @@ REQUESTS: dict[str, Any] = {
     "Group": group_pb2.UpdateGroupRequest,
     "ServicePrincipal": service_principal_pb2.UpdateServicePrincipalRequest,
 }
+
+
+@pytest.fixture(scope="module")
+def authz(tmp_path_factory):
+    """An installation of its own: some who are made here may do much at the installation."""
+    found = Installation(tmp_path_factory.mktemp("own"))
+    yield found
+    found.close()
 
 
 def update(stubs, message, *paths: str, **more):

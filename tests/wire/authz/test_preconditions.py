@@ -38,6 +38,14 @@ SERVICE = role_assignment_service_pb2.DESCRIPTOR.services_by_name["RoleAssignmen
 
 
 @pytest.fixture(scope="module")
+def authz(tmp_path_factory):
+    """An installation of its own: some who are made here may do much at the installation."""
+    found = Installation(tmp_path_factory.mktemp("own"))
+    yield found
+    found.close()
+
+
+@pytest.fixture(scope="module")
 def small(tmp_path_factory):
     """An installation whose limits are reached soon."""
     found = Installation(

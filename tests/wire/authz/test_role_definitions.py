@@ -6,7 +6,7 @@ from stoa.authz.v1 import audit_service_pb2, role_definition_pb2, tenant_pb2
 from stoa.authz.v1 import role_definition_service_pb2 as pb
 
 from services.policy.builtin_roles import USER_ACCESS_ADMINISTRATOR
-from tests.wire.authz.installation import ROLES, refused
+from tests.wire.authz.installation import ROLES, Installation, refused
 from tests.wire.authz.roles import (
     GALLERY_READ,
     GALLERY_WRITE,
@@ -23,6 +23,14 @@ from tests.wire.authz.roles import (
 Code = grpc.StatusCode
 Warned = role_definition_pb2.RoleDefinition.Warning
 SHARE = "Microsoft.Compute/galleries/share/action"
+
+
+@pytest.fixture(scope="module")
+def authz(tmp_path_factory):
+    """An installation of its own: some who are made here may do much at the installation."""
+    found = Installation(tmp_path_factory.mktemp("own"))
+    yield found
+    found.close()
 
 
 def administrator_everywhere(world):

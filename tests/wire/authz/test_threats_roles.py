@@ -20,12 +20,20 @@ from services.policy.actions import KNOWN
 from services.policy.decision import Question
 from services.policy.evaluation import evaluate
 from tests.wire.authz import roles
-from tests.wire.authz.installation import ROLES, refused
+from tests.wire.authz.installation import ROLES, Installation, refused
 from tests.wire.authz.roles import allowed, permission, role
 
 Code = grpc.StatusCode
 SHARE = "Microsoft.Compute/galleries/share/action"
 OPERATOR = "tenants/default/managementGroups/default"
+
+
+@pytest.fixture(scope="module")
+def authz(tmp_path_factory):
+    """An installation of its own: those who are made here hold much of the tenant."""
+    found = Installation(tmp_path_factory.mktemp("own"))
+    yield found
+    found.close()
 
 
 class Place:
