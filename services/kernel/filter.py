@@ -269,9 +269,10 @@ def _value(text: str, kind: Kind | Collection[str]) -> FilterValue | None:
 def _time(text: str) -> datetime | None:
     try:
         time = datetime.fromisoformat(text)
-    except ValueError:
+        # The first and the last day of all are other ones, out of reach, in other zones.
+        return None if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return None if time.tzinfo is None else time.astimezone(UTC)
 
 
 def _unescaped(text: str) -> str:

@@ -85,6 +85,8 @@ def test_a_filter_is_read_as_comparisons(text, expected):
         "state < CREATING",
         "create_time > yesterday",
         "create_time > 2026-01-31T12:00:00",
+        'create_time > "0001-01-01T00:00:00+23:59"',
+        'create_time < "9999-12-31T23:59:59-00:01"',
         "tags = a",
         "tags.env < a",
         "name.first = a",
