@@ -97,8 +97,8 @@ class Loot(grpc.UnaryUnaryClientInterceptor):
         resource = kind.GetOptions().Extensions[resource_pb2.resource].type
         if isinstance(message, operations_pb2.Operation):
             resource = "stoa.dev/Operation"
-        if resource == "stoa.dev/Region":
-            return  # Regions are everybody's.
+        if resource == "stoa.dev/Region" or getattr(message, "name", "") == TENANT:
+            return  # Regions are everybody's, and everybody in a tenant may read it.
         for field, value in message.ListFields():
             if field.name == (resource and "name"):
                 self._add(self.names[resource], value)
