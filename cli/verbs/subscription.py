@@ -3,14 +3,16 @@
 from typing import Annotated
 
 import typer
+from google.protobuf.field_mask_pb2 import FieldMask
 from stoa.authz.v1 import subscription_pb2 as pb
 from stoa.authz.v1.directory_service_pb2_grpc import DirectoryServiceStub
 
 from cli.connection import pages
+from cli.errors import UsageProblem
 from cli.invocation import current
 from cli.lazy import ListCommand
 from cli.output import Column
-from cli.verbs.options import Filter, MaxItems, Tags, pairs
+from cli.verbs.options import Etag, Filter, MaxItems, Tags, pairs
 from cli.verbs.principals import Tenant, tenant_name
 from cli.verbs.words import last, word
 
@@ -70,6 +72,42 @@ def list_(*, filter: Filter = "", max_items: MaxItems = None) -> None:
     request = pb.ListSubscriptionsRequest(filter=filter)
     found = pages(_stub().ListSubscriptions, request, "subscriptions", limit=max_items)
     current().output.list(found, _COLUMNS)
+
+
+@app.command(cls=ListCommand)
+def update(
+    *,
+    name: Name,
+    display_name: Annotated[str, typer.Option(help="Its name for people.")] = "",
+    management_group: Annotated[
+        str, typer.Option(help="Move it there: what is inherited changes at once.")
+    ] = "",
+    tags: Tags = None,
+    etag: Etag = "",
+) -> None:
+    """Change what a subscription shows, or move it to another management group."""
+    if management_group and not management_group.startswith("tenants/"):
+        found = _stub().GetSubscription(pb.GetSubscriptionRequest(name=_full(name)))
+        management_group = f"{found.tenant}/managementGroups/{management_group}"
+    given = (
+        ("display_name", display_name),
+        ("parent_management_group", management_group),
+        ("tags", tags),
+    )
+    paths = [field for field, value in given if value]
+    if not paths:
+        raise UsageProblem("Nothing to change.", todo="Say --display-name, --management-group ...")
+    request = pb.UpdateSubscriptionRequest(
+        subscription=pb.Subscription(
+            name=_full(name),
+            display_name=display_name,
+            parent_management_group=management_group,
+            tags=pairs("--tags", tags),
+            etag=etag,
+        ),
+        update_mask=FieldMask(paths=paths),
+    )
+    current().output.show(_stub().UpdateSubscription(request), _COLUMNS)
 
 
 @app.command()
