@@ -103,3 +103,19 @@ class HeadAccessControl:
         if read.position.revision > index.revision:
             raise invalid_token("it is of a revision that does not exist")
         return read.position
+
+    def pinned(self, index: PolicyIndex) -> "HeadAccessControl":
+        """Answer a control that decides by one root, whatever root it is asked about."""
+        pinned = _Pinned(self._policy, self._callers, self._installation, clock=self._clock)
+        pinned.index = index
+        return pinned
+
+
+class _Pinned(HeadAccessControl):
+    """For writes that are only proposed: nobody gains a right by what they propose."""
+
+    index: PolicyIndex
+
+    def at(self, caller: Caller, index: PolicyIndex) -> LocalAccess:
+        """Answer what a caller may do by the pinned root."""
+        return super().at(caller, self.index)

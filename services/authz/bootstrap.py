@@ -28,14 +28,17 @@ from services.authz.servicers.deny_assignments import DenyAssignmentServicer
 from services.authz.servicers.directory import DirectoryServicer
 from services.authz.servicers.eligible_assignments import EligibleAssignmentServicer
 from services.authz.servicers.feed import PolicyFeedServicer
+from services.authz.servicers.proposing import Proposals
 from services.authz.servicers.role_assignments import RoleAssignmentServicer
 from services.authz.servicers.role_definitions import RoleDefinitionServicer
 from services.authz.servicers.scopes import ScopeServicer
 from services.authz.servicers.sharing import SharingServicer
+from services.authz.servicers.simulator import Simulator
 from services.authz.servicers.writing import Context
 from services.authz.store.opening import Stores, open_stores
 from services.authz.store.schema import MIGRATIONS, REVISION
 from services.authz.usecases.bootstrap import Seed, seed
+from services.authz.usecases.digests import SimulationDigests
 from services.authz.usecases.limits import Limits, ScopeLimit
 from services.authz.workers.housekeeping import Housekeeping
 from services.kernel.child import Child
@@ -159,20 +162,32 @@ def build_server(
     )
     limits = limits_of(config)
     issuers = frozenset({config.token_issuer})
+    digests = SimulationDigests(secret)
+    proposals = Proposals(context, lambda context: administration(context, limits, issuers))
+    simulator = Simulator(context, proposals, limits, digests)
     servicers: dict[str, object] = {
-        "AuthorizationService": AuthorizationServicer(context, stores.head, stores.decisions),
-        "RoleDefinitionService": RoleDefinitionServicer(context, limits),
-        "RoleAssignmentService": RoleAssignmentServicer(context, limits),
-        "DenyAssignmentService": DenyAssignmentServicer(context, limits),
-        "EligibleAssignmentService": EligibleAssignmentServicer(context, limits),
-        "DirectoryService": DirectoryServicer(context, limits, issuers),
-        "SharingService": SharingServicer(context, limits),
+        **administration(context, limits, issuers),
+        "AuthorizationService": AuthorizationServicer(
+            context, stores.head, stores.decisions, simulator=simulator
+        ),
+        "SharingService": SharingServicer(context, limits, digests),
         "ScopeService": ScopeServicer(context),
         "AuditService": AuditServicer(context, stores.audit),
     }
     for name, servicer in servicers.items():
         server.register(f"stoa.authz.v1.{name}", servicer)
     return server
+
+
+def administration(context: Context, limits: Limits, issuers: frozenset[str]) -> dict[str, object]:
+    """Build the servicers of what administrators write, which can be proposed as well."""
+    return {
+        "RoleDefinitionService": RoleDefinitionServicer(context, limits),
+        "RoleAssignmentService": RoleAssignmentServicer(context, limits),
+        "DenyAssignmentService": DenyAssignmentServicer(context, limits),
+        "EligibleAssignmentService": EligibleAssignmentServicer(context, limits),
+        "DirectoryService": DirectoryServicer(context, limits, issuers),
+    }
 
 
 def build_feed(

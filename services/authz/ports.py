@@ -23,6 +23,7 @@ from services.authz.domain.records import (
 )
 from services.kernel.filter import Comparison, Order
 from services.kernel.paging import KeyValue
+from services.policy import model
 from services.policy.consistency import LogPosition
 from services.policy.index import PolicyIndex
 
@@ -194,7 +195,7 @@ class Unit(Protocol):
 
     @property
     def index(self) -> PolicyIndex:
-        """The compiled policy as of the head, without this transaction."""
+        """The compiled policy as of the head, without what this transaction writes."""
 
     @property
     def revision(self) -> int:
@@ -221,6 +222,12 @@ class Unit(Protocol):
 
     def bury(self, tombstone: Tombstone) -> None:
         """Record the end of a resource; `at_or_below` its scope is removed by the caller."""
+
+    def advance(self) -> Sequence[model.Change]:
+        """End one of several writes of the transaction: `index` then is the policy after it.
+
+        Answers what the write means to decisions.
+        """
 
 
 @dataclass(frozen=True, slots=True)

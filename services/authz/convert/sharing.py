@@ -5,8 +5,9 @@ from typing import Final
 from stoa.authz.v1 import sharing_grant_pb2
 from stoa.authz.v1 import sharing_service_pb2 as pb
 
+from services.authz.domain.sharing_steps import Operation, Step
 from services.authz.ports import Lagging
-from services.authz.usecases.sharing import Apply, Operation, Step
+from services.authz.usecases.sharing import Apply
 from services.kernel.request_digest import request_digest
 from services.policy.model import SharingMode
 
@@ -20,14 +21,6 @@ MODES: Final = {
 
 def apply(request: pb.ApplySharingRequest, gallery: str) -> Apply:
     """Read what the catalog asks for; `gallery` is its name in the canonical form."""
-    step = None
-    if request.HasField("change"):
-        name = sharing_grant_pb2.SharingOperation.Name(request.change.operation)
-        step = Step(
-            Operation[name.removeprefix("SHARING_OPERATION_")],
-            tuple(request.change.subscriptions),
-            tuple(request.change.tenants),
-        )
     profile = request.profile
     return Apply(
         gallery=gallery,
@@ -38,7 +31,19 @@ def apply(request: pb.ApplySharingRequest, gallery: str) -> Apply:
         content=_content(request),
         public_name=profile.public_name,
         allow_copy=profile.allow_copy,
-        step=step,
+        step=step_of(request.change) if request.HasField("change") else None,
+        simulation_digest=request.simulation_digest,
+        dry=request.validate_only,
+    )
+
+
+def step_of(change: sharing_grant_pb2.SharingChange) -> Step:
+    """Read a step."""
+    name = sharing_grant_pb2.SharingOperation.Name(change.operation)
+    return Step(
+        Operation[name.removeprefix("SHARING_OPERATION_")],
+        tuple(change.subscriptions),
+        tuple(change.tenants),
     )
 
 

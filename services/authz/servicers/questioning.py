@@ -170,7 +170,7 @@ def malformed(reason: Reason, field: str, value: str) -> InvalidArgument:
     )
 
 
-def known_action(action: str, plane: Plane) -> str:
+def known_action(action: str, plane: Plane, field: str = "action") -> str:
     """Answer an action, folded.
 
     Raises:
@@ -179,7 +179,7 @@ def known_action(action: str, plane: Plane) -> str:
     known = KNOWN.find(action, plane)
     if known is None:
         reason = Reason.WILDCARD_ACTION if "*" in action else Reason.MALFORMED_ACTION
-        raise malformed(reason, "action", action)
+        raise malformed(reason, field, action)
     return known
 
 

@@ -10,6 +10,7 @@ from services.authz.domain.records import GALLERY
 from services.authz.ports import Unit
 from services.authz.servicers.writing import Context
 from services.authz.usecases import sharing
+from services.authz.usecases.digests import SimulationDigests
 from services.authz.usecases.limits import Limits
 from services.kernel.rpc.access import Access
 from services.kernel.rpc.call import Call
@@ -18,9 +19,10 @@ from services.kernel.rpc.call import Call
 class SharingServicer:
     """Keeps what galleries are shared with."""
 
-    def __init__(self, context: Context, limits: Limits) -> None:
+    def __init__(self, context: Context, limits: Limits, digests: SimulationDigests) -> None:
         self._context: Final = context
         self._limits: Final = limits
+        self._digests: Final = digests
 
     def ApplySharing(self, request: pb.ApplySharingRequest, call: Call) -> pb.ApplySharingResponse:
         gallery = request.gallery
@@ -30,8 +32,12 @@ class SharingServicer:
         asked = convert.apply(request, gallery)
 
         def apply(unit: Unit, _: Access) -> pb.ApplySharingResponse:
-            grant = sharing.apply(unit, asked, self._limits, call.violations)
-            return pb.ApplySharingResponse(grant=grant_message(grant))
+            before = sharing.current(unit.facts, gallery, asked.gallery_uid)
+            grant = sharing.apply(unit, asked, self._limits, call.violations, digests=self._digests)
+            digest = ""
+            if asked.dry and asked.step is not None:
+                digest = self._digests.make(gallery, asked.step, before, now=unit.now)[0]
+            return pb.ApplySharingResponse(grant=grant_message(grant), simulation_digest=digest)
 
         reply, position = self._context.write_once(
             call,

@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from services.authz.domain import records as d
 from services.authz.domain.audit import Event, Outcome
-from services.authz.domain.changes import Buried, Change, Gone, Joined, Left, Put
+from services.authz.domain.changes import Buried, Change, Gone, Joined, Left, Put, entities
 from services.authz.domain.records import Principal, Record, Tombstone
 from services.authz.ports import Command, Facts, Unit, Written
 from services.authz.store import facts as f
@@ -22,8 +22,10 @@ from services.kernel.db.request_log import RequestKey, RequestLog
 from services.kernel.feed.log import FeedLog
 from services.kernel.ids import new_uid
 from services.kernel.names import key
+from services.policy import model
 from services.policy.consistency import ConsistencyToken, LogPosition
 from services.policy.index import PolicyIndex
+from services.policy.model import Transaction
 
 T = TypeVar("T")
 
@@ -36,11 +38,12 @@ class SqlUnit:
 
     def __init__(self, tx: Connection, index: PolicyIndex, revision: int, now: datetime) -> None:
         self.facts: Final[Facts] = SqlFacts(tx)
-        self.index: Final = index
+        self.index = index
         self.revision: Final = revision
         self.now: Final = now
         self.changes: Final[list[Change]] = []
         self._tx: Final = tx
+        self._advanced = 0
 
     def put(self, record: Record) -> None:
         f.SqlFacts(self._tx).rows(f.BY_CLASS[type(record)]).put(record)
@@ -99,6 +102,14 @@ class SqlUnit:
             )
         )
         self.changes.append(Buried(tombstone.scope, tombstone.uid))
+
+    def advance(self) -> Sequence[model.Change]:
+        written = self.changes[self._advanced :]
+        self._advanced = len(self.changes)
+        meant = tuple(one for change in written for one in entities(change, self.revision))
+        if meant:
+            self.index = self.index.apply(Transaction(self.index.revision + 1, meant))
+        return meant
 
 
 class SqlPolicyStore:

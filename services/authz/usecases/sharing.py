@@ -1,6 +1,5 @@
 """What galleries are shared with, as the catalog tells it step by step (sharing_service.proto)."""
 
-import enum
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
@@ -11,7 +10,9 @@ from services.authz.domain.records import (
     SharingGrant,
     subscription_of,
 )
+from services.authz.domain.sharing_steps import MODES, NAMING, Operation, Step
 from services.authz.ports import Facts, Unit
+from services.authz.usecases.digests import SimulationDigests
 from services.authz.usecases.finding import found, parent_not_found
 from services.authz.usecases.limits import Limits, exhausted
 from services.kernel.errors import Aborted, FailedPrecondition, NotFound
@@ -20,45 +21,13 @@ from services.kernel.violations import Violations
 from services.policy.model import SharingMode
 
 
-class Operation(enum.Enum):
-    """A step in the sharing of a gallery."""
-
-    ADD = "ADD"
-    REMOVE = "REMOVE"
-    ENABLE_COMMUNITY = "ENABLE_COMMUNITY"
-    DISABLE_COMMUNITY = "DISABLE_COMMUNITY"
-    BLOCK_CONSUMER = "BLOCK_CONSUMER"
-    UNBLOCK_CONSUMER = "UNBLOCK_CONSUMER"
-    RESET = "RESET"
-
-
-# The mode that a gallery must be in for a step; RESET is taken in any.
-_MODES = {
-    Operation.ADD: SharingMode.GROUPS,
-    Operation.REMOVE: SharingMode.GROUPS,
-    Operation.ENABLE_COMMUNITY: SharingMode.COMMUNITY,
-    Operation.DISABLE_COMMUNITY: SharingMode.COMMUNITY,
-    Operation.BLOCK_CONSUMER: SharingMode.COMMUNITY,
-    Operation.UNBLOCK_CONSUMER: SharingMode.COMMUNITY,
-}
-# Steps that let somebody in, so that who they name must exist.
-_NAMING = frozenset({Operation.ADD, Operation.BLOCK_CONSUMER})
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """An operation with the consumers that it concerns."""
-
-    operation: Operation
-    subscriptions: tuple[str, ...] = ()
-    tenants: tuple[str, ...] = ()
-
-
 @dataclass(frozen=True, slots=True)
 class Apply:
     """A request of the catalog: its profile of the gallery whole, and at most one step.
 
-    `content` is the digest of all of it but the request id, by which a retry is known.
+    `content` is the digest of all of it but the request id, by which a retry is known;
+    `simulation_digest` that of the step, where the user sent one. With `dry` nothing is kept, and
+    the tenant demands no digest: this is where one comes from.
     """
 
     gallery: str
@@ -70,16 +39,25 @@ class Apply:
     public_name: str = ""
     allow_copy: bool = False
     step: Step | None = None
+    simulation_digest: str = ""
+    dry: bool = False
 
 
-def apply(unit: Unit, asked: Apply, limits: Limits, violations: Violations) -> SharingGrant:
+def apply(
+    unit: Unit,
+    asked: Apply,
+    limits: Limits,
+    violations: Violations,
+    *,
+    digests: SimulationDigests,
+) -> SharingGrant:
     """Record a profile and take a step, all of it or nothing.
 
     Raises:
         InvalidArgument: a name cannot be read.
         NotFound: the gallery is gone, its subscription or a consumer is not there.
         Aborted: SHARING_SUPERSEDED.
-        FailedPrecondition: the mode, or the tenant, does not allow the step.
+        FailedPrecondition: the mode, or the tenant, does not allow the step; the digest is stale.
         ResourceExhausted: SHARING_LIMIT_EXCEEDED.
     """
     facts = unit.facts
@@ -90,10 +68,7 @@ def apply(unit: Unit, asked: Apply, limits: Limits, violations: Violations) -> S
     subscription = facts.subscription(subscription_of(asked.gallery) or "")
     if subscription is None:
         raise parent_not_found(asked.gallery)
-    before = facts.sharing_grant(key(asked.gallery))
-    if before is not None and before.gallery_uid != asked.gallery_uid:
-        # That of a gallery now gone.
-        before = None
+    before = current(facts, asked.gallery, asked.gallery_uid)
     if before is not None and asked.sequence <= before.sequence:
         if asked.sequence == before.sequence and asked.content == before.content:
             return before
@@ -127,11 +102,25 @@ def apply(unit: Unit, asked: Apply, limits: Limits, violations: Violations) -> S
         community = tenant.community_sharing if tenant is not None else CommunitySharing.FORBIDDEN
         _refuse_step(facts, asked, step)
         if step.operation is Operation.ENABLE_COMMUNITY:
-            _refuse_community(community, subscription.tenant)
+            _refuse_community(community, subscription.tenant, asked)
+        if asked.simulation_digest and not digests.is_good(
+            asked.simulation_digest, asked.gallery, step, before, now=unit.now
+        ):
+            raise FailedPrecondition(
+                "the digest is of another change, has lapsed, or the sharing has changed since",
+                reason="SIMULATION_DIGEST_STALE",
+                metadata={"gallery": asked.gallery},
+            )
         after = _taken(after, step)
         _refuse_too_many(after, limits)
     unit.put(after)
     return after
+
+
+def current(facts: Facts, gallery: str, uid: str) -> SharingGrant | None:
+    """Answer what a gallery is shared with; a grant of another uid is of a gallery now gone."""
+    found = facts.sharing_grant(key(gallery))
+    return found if found is not None and found.gallery_uid == uid else None
 
 
 def get(facts: Facts, gallery: str) -> SharingGrant:
@@ -173,10 +162,10 @@ def _refuse_change_of_mode(before: SharingGrant | None, asked: Apply, step: Step
 
 
 def _refuse_step(facts: Facts, asked: Apply, step: Step) -> None:
-    wanted = _MODES.get(step.operation)
+    wanted = MODES.get(step.operation)
     if wanted is not None and asked.mode is not wanted:
         raise _mismatch(asked, step.operation)
-    if step.operation in _NAMING:
+    if step.operation in NAMING:
         missing = [one for one in step.subscriptions if facts.subscription(key(one)) is None]
         missing += [one for one in step.tenants if facts.tenant(key(one)) is None]
         if missing:
@@ -187,15 +176,15 @@ def _refuse_step(facts: Facts, asked: Apply, step: Step) -> None:
             )
 
 
-def _refuse_community(community: CommunitySharing, tenant: str) -> None:
+def _refuse_community(community: CommunitySharing, tenant: str, asked: Apply) -> None:
     if community is CommunitySharing.FORBIDDEN:
         raise FailedPrecondition(
             f"{tenant} does not let its galleries be opened to the community",
             reason="COMMUNITY_SHARING_FORBIDDEN",
             metadata={"tenant": tenant},
         )
-    if community is CommunitySharing.SIMULATION_REQUIRED:
-        # No digest can be good: nothing of this release answers one.
+    demanded = community is CommunitySharing.SIMULATION_REQUIRED and not asked.dry
+    if demanded and not asked.simulation_digest:
         raise FailedPrecondition(
             f"{tenant} demands the digest of a SimulateChange",
             reason="SIMULATION_DIGEST_REQUIRED",

@@ -37,11 +37,14 @@ class Spelling:
         self._ids: Final = ids
 
     @staticmethod
-    def of(store: PolicyStore, keys: Iterable[str]) -> "Spelling":
-        """Look up keys, and the subscriptions and tenants that they lie in."""
+    def of(
+        store: PolicyStore, keys: Iterable[str], known: Mapping[str, str] = MappingProxyType({})
+    ) -> "Spelling":
+        """Look up keys, and the subscriptions and tenants that they lie in, besides those known."""
         wanted = {key for key in keys if key != ROOT}
         wanted |= {"/".join(key.split("/")[:2]) for key in wanted}
-        return Spelling(store.read(lambda facts: facts.spelled(wanted)) if wanted else {})
+        found = store.read(lambda facts: facts.spelled(wanted)) if wanted else {}
+        return Spelling({**found, **known})
 
     def with_ids(self, ids: Mapping[str, str]) -> "Spelling":
         """Answer this, with ids that are spelled so wherever they stand."""
