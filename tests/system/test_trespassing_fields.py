@@ -10,7 +10,6 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from stoa.type.v1 import method_policy_pb2
 
-from tests.system import seeding
 from tests.system.installation import SUBSCRIPTION, Client, Installation
 from tests.system.publishing import (
     Shop,
@@ -22,7 +21,7 @@ from tests.system.publishing import (
     principal,
 )
 from tests.system.test_contract import SERVICES, call, methods
-from tests.system.victims import Victim, make_victim
+from tests.system.victims import Victim
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -33,13 +32,6 @@ class Mallory:
 
     client: Client
     shop: Shop
-
-
-@pytest.fixture(scope="module")
-def victim(installation: Installation) -> Victim:
-    found = make_victim(installation)
-    seeding.sow(found)
-    return found
 
 
 @pytest.fixture(scope="module")
@@ -96,19 +88,19 @@ def own(method: MethodDescriptor, request: Any, shop: Shop) -> str:
     return ""
 
 
-def asked(victim: Victim, mallory: Mallory) -> Iterator[tuple[str, MethodDescriptor, Message, str]]:
+def asked(sown: Victim, mallory: Mallory) -> Iterator[tuple[str, MethodDescriptor, Message, str]]:
     for service in SERVICES:
         for method in methods(service):
-            for seed in victim.owner.loot.seeds.get(method.input_type.full_name, ()):
+            for seed in sown.owner.loot.seeds.get(method.input_type.full_name, ()):
                 request = GetMessageClass(method.input_type)()
                 request.CopyFrom(seed)
                 if path := own(method, request, mallory.shop):
                     yield service, method, request, path
 
 
-def test_no_field_tells_whether_what_it_names_exists(victim: Victim, mallory: Mallory) -> None:
+def test_no_field_tells_whether_what_it_names_exists(sown: Victim, mallory: Mallory) -> None:
     compared = set()
-    for service, method, request, scope in asked(victim, mallory):
+    for service, method, request, scope in asked(sown, mallory):
         channel = mallory.client.channel(service)
         for path, holder, name, number in list(places(request)):
             if path == scope:

@@ -86,9 +86,9 @@ class Loot(grpc.UnaryUnaryClientInterceptor):
 
     def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
         call = continuation(details, request)
-        if call.exception() is None:
+        if call.exception() is None and isinstance(reply := call.result(), Message):
             self.seeds[request.DESCRIPTOR.full_name].append(request)
-            self.keep(call.result())
+            self.keep(reply)
         return call
 
     def keep(self, message: Message) -> None:
