@@ -10,13 +10,21 @@ from stoa.authz.v1 import (
     group_pb2,
 )
 
-from tests.wire.authz.installation import refused
+from tests.wire.authz.installation import Installation, refused
 from tests.wire.authz.test_list_accessible import another_server, deny, share
 
 Code = grpc.StatusCode
 READ = "Microsoft.Compute/galleries/read"
 SHARED = "Microsoft.Compute/locations/sharedGalleries/read"
 ROLE_ASSIGNMENT = decision_pb2.DECISION_REASON_ROLE_ASSIGNMENT
+
+
+@pytest.fixture(scope="module")
+def authz(tmp_path_factory):
+    """An installation of its own: what other tests hand out above subscriptions would be listed."""
+    found = Installation(tmp_path_factory.mktemp("own"))
+    yield found
+    found.close()
 
 
 def asking(resource, action=READ, **more):
