@@ -3,6 +3,7 @@
 import os
 import signal
 import sqlite3
+import threading
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Any
@@ -12,6 +13,8 @@ import pytest
 from google.longrunning import operations_pb2, operations_pb2_grpc
 from google.protobuf.empty_pb2 import Empty
 from stoa.catalog.v1 import (
+    disk_pb2,
+    disk_service_pb2,
     gallery_pb2,
     gallery_service_pb2,
     image_version_pb2,
@@ -19,6 +22,7 @@ from stoa.catalog.v1 import (
     operation_metadata_pb2,
     resource_group_service_pb2,
 )
+from stoa.catalog.v1.disk_service_pb2_grpc import DiskServiceStub
 from stoa.catalog.v1.gallery_service_pb2_grpc import GalleryServiceStub
 from stoa.catalog.v1.image_version_service_pb2_grpc import ImageVersionServiceStub
 from stoa.catalog.v1.resource_group_service_pb2_grpc import ResourceGroupServiceStub
@@ -26,8 +30,9 @@ from stoa.replication.v1 import image_disk_service_pb2
 from stoa.replication.v1.image_disk_service_pb2_grpc import ImageDiskServiceStub
 
 from tests.system.disks import Disk, noise
-from tests.system.errors import refusal
+from tests.system.errors import Refusal, refusal
 from tests.system.installation import Client, Installation, eventually, installed
+from tests.system.invariants import assert_at_rest
 from tests.system.publishing import (
     HOME,
     OS,
@@ -40,6 +45,8 @@ from tests.system.publishing import (
     publish,
     read,
     store_of,
+    upload,
+    version_request,
 )
 from tests.system.stores import StoreFiles
 
@@ -251,6 +258,62 @@ def test_what_is_due_is_purged_by_itself_by_the_right_of_the_catalog_alone(
     eventually(lambda: is_gone(owner, version.name), "the version is purged")
     unreadable(owner, version.name)
     await_no_ref(fragile, version.uid)
+
+
+# What may be answered to a creation that races with the deletion of all that is above it.
+LATE = {"OPERATION_IN_PROGRESS", "PARENT_NOT_FOUND", "SOURCE_NOT_FOUND", "SOURCE_NOT_READY"}
+
+
+def test_what_is_made_while_its_group_is_deleted_by_force_goes_or_was_never_made(
+    fragile: Installation,
+) -> None:
+    reasons: set[str] = set()
+    for _ in range(5):
+        shop, image = shop_of(fragile, noise(1, 6))
+        blob = upload(shop.owner, shop.group, noise(1, 7))
+        begun = threading.Barrier(3)
+
+        def make_versions(shop: Shop = shop, image: str = image, begun: Any = begun) -> None:
+            begun.wait()
+            for patch in range(8):
+                request = version_request(shop, image, {HOME: 1}, f"1.0.{patch}")
+                attempt(shop.owner.of(ImageVersionServiceStub).CreateImageVersion, request, reasons)
+
+        def make_disks(shop: Shop = shop, blob: str = blob, begun: Any = begun) -> None:
+            begun.wait()
+            for number in range(8):
+                request = disk_service_pb2.CreateDiskRequest(
+                    parent=shop.group,
+                    disk_id=f"disk{number}",
+                    disk=disk_pb2.Disk(location=HOME, blob=blob),
+                )
+                attempt(shop.owner.of(DiskServiceStub).CreateDisk, request, reasons)
+
+        makers = [threading.Thread(target=one) for one in (make_versions, make_disks)]
+        for maker in makers:
+            maker.start()
+        begun.wait()
+        request = resource_group_service_pb2.DeleteResourceGroupRequest(name=shop.group, force=True)
+        operation = shop.owner.of(ResourceGroupServiceStub).DeleteResourceGroup(request)
+        for maker in makers:
+            maker.join()
+        shop.owner.result(operation, Empty)
+        group = resource_group_service_pb2.GetResourceGroupRequest(name=shop.group)
+        gone = refusal(shop.owner.of(ResourceGroupServiceStub).GetResourceGroup, group)
+        assert gone.code == grpc.StatusCode.NOT_FOUND
+    assert reasons <= LATE
+    assert reasons
+
+
+def attempt(send: Any, request: Any, reasons: set[str]) -> None:
+    try:
+        send(request)
+    except grpc.RpcError as error:
+        reasons.add(Refusal(error).info.reason)
+
+
+def test_nothing_is_left_half_done_by_deletions(fragile: Installation) -> None:
+    assert_at_rest(fragile)
 
 
 def make_due(installation: Installation, uid: str) -> None:
