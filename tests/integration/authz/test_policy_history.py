@@ -27,7 +27,7 @@ def tenants(index):
 
 @pytest.fixture
 def looked_at(stores):
-    """The revision that this process has seen first."""
+    """The revision after the one that this process has seen first: a write looks before it."""
     seed(stores.policy, Seed("t0", "s", "ann"))
     return stores.head.current().revision
 
@@ -41,8 +41,9 @@ def test_every_revision_since_the_first_look_can_be_had(stores, looked_at):
     for later in range(8):
         assert tenants(stores.head.at(looked_at + later)) == 1 + later
     assert stores.head.at(looked_at + 8) is None
-    assert stores.head.at(looked_at - 1) is None
-    assert stores.head.oldest() == looked_at
+    assert tenants(stores.head.at(looked_at - 1)) == 0
+    assert stores.head.at(looked_at - 2) is None
+    assert stores.head.oldest() == looked_at - 1
 
 
 def test_a_revision_before_the_last_ones_is_made_again_until_the_log_is_compacted(
@@ -69,7 +70,9 @@ def test_another_epoch_begins_anew(stores, looked_at):
     create_tenant(stores, 2)
     now = stores.head.current()
     assert now.epoch == 2
-    assert stores.head.at(before) is None
+    # The write looked at what the new epoch begins with; what was before that is gone.
+    assert stores.head.at(before).epoch == 2
+    assert stores.head.at(before - 1) is None
     assert stores.head.at(now.revision) is now
 
 
