@@ -106,6 +106,7 @@ def serve(config: Config, child: Child) -> None:
     with ExitStack() as stack:
         telemetry = open_telemetry(config, SERVICE, stack)
         stores = _stores(config, stack)
+        stack.callback(stores.decisions.close)
         server = build_server(config, stores, open_keys(config, stack), telemetry)
         ports = server.start()
         child.ready(**{audience.value: port for audience, port in ports.items()})

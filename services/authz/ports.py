@@ -323,7 +323,10 @@ class DecisionStore(Protocol):
     """Decisions that can be explained."""
 
     def record(self, made: Sequence[MadeDecision]) -> None:
-        """Keep decisions, at least one, as long as the log of changes is kept."""
+        """Keep decisions, at least one, as long as the log of changes is kept.
+
+        Nobody waits for it, and it never fails; another process finds them a moment later.
+        """
 
     def find(self, id: str) -> MadeDecision | None:
         """Answer a decision by its id: one that is kept, or that a service told of."""

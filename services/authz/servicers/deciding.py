@@ -1,6 +1,5 @@
 """Decisions with an id, kept so that they can be explained."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,12 +12,10 @@ from services.authz.domain.decisions import MadeDecision
 from services.authz.ports import DecisionStore
 from services.authz.servicers.questioning import History, Questioning
 from services.authz.servicers.writing import Context
-from services.kernel.errors import Unavailable
 from services.kernel.ids import new_uid
 from services.policy.decision import Decision, Question
 from services.policy.index import PolicyIndex
 
-_LOG = logging.getLogger(__name__)
 # One in so many allowances of reads is kept.
 _SAMPLED: Final = 64
 
@@ -60,15 +57,8 @@ class Deciding(Questioning):
             if mutation or not made.allowed or int(decision_id[:8], 16) % _SAMPLED == 0:
                 kept.append(_record(one, decision_id, index.epoch, now))
         if kept:
-            self._keep(kept)
+            self._decisions.record(kept)
         return answers
-
-    def _keep(self, made: Sequence[MadeDecision]) -> None:
-        try:
-            self._decisions.record(made)
-        except Unavailable as error:
-            # What was decided holds all the same; it cannot be explained by its id.
-            _LOG.warning("%d decisions were not kept: %s", len(made), error.message)
 
 
 def _record(one: Decided, decision_id: str, epoch: int, now: datetime) -> MadeDecision:

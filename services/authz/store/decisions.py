@@ -1,6 +1,9 @@
 """Decisions in SQL: those made here, and those that services told the audit log of."""
 
+import logging
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any, Final
 
@@ -14,22 +17,61 @@ from services.kernel.feed.log import FeedLog
 from services.kernel.names import key
 from services.policy.model import Plane
 
+_LOG = logging.getLogger(__name__)
+# As many wait to be written; what comes then is not kept.
+_MOST_PENDING: Final = 10_000
 _FIELDS: Final = tuple(MadeDecision.__dataclass_fields__)
 
 
 class Decisions:
-    """Keeps decisions; see `DecisionStore`."""
+    """Keeps decisions; see `DecisionStore`.
+
+    They are written beside the answers, many at once: no question waits for a write, which is
+    what it was not asked to do.
+    """
 
     def __init__(self, db: Database, log: FeedLog) -> None:
         self._db: Final = db
         self._log: Final = log
+        self._writer: Final = ThreadPoolExecutor(1, thread_name_prefix="decisions")
+        self._lock: Final = threading.Lock()
+        self._pending: dict[str, MadeDecision] = {}
 
     def record(self, made: Sequence[MadeDecision]) -> None:
-        rows = [{name: getattr(one, name) for name in _FIELDS} for one in made]
-        self._db.transact(lambda tx: tx.execute(insert(DECISIONS), rows))
+        with self._lock:
+            is_idle = not self._pending
+            if len(self._pending) < _MOST_PENDING:
+                self._pending.update({one.id: one for one in made})
+        if is_idle:
+            self._writer.submit(self._write)
 
     def find(self, id: str) -> MadeDecision | None:
-        return self._db.read(lambda connection: self._find(connection, id))
+        with self._lock:
+            pending = self._pending.get(id)
+        return pending or self._db.read(lambda connection: self._find(connection, id))
+
+    def close(self) -> None:
+        """Write what is pending, and end the thread that does."""
+        self._writer.shutdown()
+
+    def _write(self) -> None:
+        while True:
+            with self._lock:
+                taken = list(self._pending.values())
+            if not taken:
+                return
+            try:
+                self._insert(taken)
+            except Exception as error:  # noqa: BLE001 - the next ones are written all the same
+                # What was decided holds; it cannot be explained by its id.
+                _LOG.warning("%d decisions were not kept: %s", len(taken), error)
+            with self._lock:
+                for one in taken:
+                    del self._pending[one.id]
+
+    def _insert(self, made: Sequence[MadeDecision]) -> None:
+        rows = [{name: getattr(one, name) for name in _FIELDS} for one in made]
+        self._db.transact(lambda tx: tx.execute(insert(DECISIONS), rows))
 
     def _find(self, connection: Connection, id: str) -> MadeDecision | None:
         c = DECISIONS.c
