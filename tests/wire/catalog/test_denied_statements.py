@@ -59,7 +59,7 @@ def test_nothing_is_looked_up_for_whom_the_method_is_not(catalog: Catalog, name:
     method = GUARDED[name]
     request = GetMessageClass(method.input_type)()
     path = method.GetOptions().Extensions[method_policy_pb2.policy].scope_field
-    patterns = _patterns(_field(method.input_type, path), method.input_type.file) or ()
+    patterns: Any = _patterns(_field(method.input_type, path), method.input_type.file) or ()
     ids = {"subscription": "default", "version": "1.0.0"}
     *above, last = path.split(".")
     holder: Any = request
@@ -68,7 +68,7 @@ def test_nothing_is_looked_up_for_whom_the_method_is_not(catalog: Catalog, name:
     setattr(holder, last, re.sub(r"\{(\w+)\}", lambda one: ids.get(one[1], "eastus"), patterns[0]))
     token = make_token(catalog.authz.layout, subject="nobody", tenant="default")
     channel = grpc.intercept_channel(catalog._plain, _Bearer(token))
-    call = channel.unary_unary(
+    call: Any = channel.unary_unary(
         f"/{method.containing_service.full_name}/{method.name}",
         request_serializer=lambda message: message.SerializeToString(),
     )
