@@ -2,6 +2,7 @@
 
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 
 import pytest
 
@@ -81,7 +82,7 @@ def test_random_scopes_hold_what_their_prefixes_say() -> None:
         here = {one for one in here if not denied & set(prefixes(one))}
         found = ranges(Visible(sorted(allowed), sorted(denied), sorted(here)))
         assert list(found) == sorted(found)
-        assert all(one[1] <= two[0] for one, two in zip(found, found[1:], strict=False))
+        assert all(one[1] <= two[0] for one, two in pairwise(found))
         for key in keys:
             above = set(prefixes(key))
             expected = bool(above & allowed) and not above & denied and key not in here
