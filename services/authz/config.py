@@ -35,7 +35,8 @@ class Config(ServingConfig):
     )
     log_retention_seconds: float = setting(
         3600.0,
-        doc="How long the policy log is kept for those who resume it.",
+        doc="How long the policy log is kept: for those who resume it, for questions about "
+        "earlier revisions, and for decisions to be explained.",
         check=between(60, 30 * 24 * 3600),
     )
     max_role_assignments_per_subscription: int = setting(

@@ -168,9 +168,10 @@ class ListAccessibleRequest(_message.Message):
     as 10,000.
     """
     page_token: _builtins.str
-    """Optional. The `next_page_token` of the page before. It pins the revision,
-    for about 5 minutes; afterwards the answer is ABORTED / LIST_EXPIRED and the
-    list is begun again.
+    """Optional. The `next_page_token` of the page before. It pins the revision and
+    the moment of the first page, for about 5 minutes; afterwards, or by a server
+    that was started since, the answer is ABORTED / LIST_EXPIRED and the list is
+    begun again.
     """
     @_builtins.property
     def subject(self) -> _decision_pb2.Subject:

@@ -33,7 +33,7 @@ class AuthorizationServiceStub:
 
     An end user may ask every question about themselves, and about others with
     `Microsoft.Authorization/roleAssignments/read` on the resource that is asked
-    about. A service may ask about anyone, on the internal listener. A question
+    about; for a view, in the subscription that it is seen from. A service may ask about anyone, on the internal listener. A question
     about somebody that the caller may not ask is PERMISSION_DENIED, whatever the
     answer would have been.
 
@@ -94,7 +94,7 @@ class AuthorizationServiceServicer:
 
     An end user may ask every question about themselves, and about others with
     `Microsoft.Authorization/roleAssignments/read` on the resource that is asked
-    about. A service may ask about anyone, on the internal listener. A question
+    about; for a view, in the subscription that it is seen from. A service may ask about anyone, on the internal listener. A question
     about somebody that the caller may not ask is PERMISSION_DENIED, whatever the
     answer would have been.
 
@@ -156,7 +156,8 @@ class AuthorizationServiceServicer:
 
         For the action of a view, an entry is a shared or community gallery in each
         of the subject's subscriptions in which it may be read, with `-` for the
-        location.
+        location; one with a location is what an assignment or a deny assignment
+        there makes different. For any other action views are no resources.
 
         Action: none about oneself; about others
         Microsoft.Authorization/roleAssignments/read at `parent`.
@@ -209,8 +210,10 @@ class AuthorizationServiceServicer:
         where the question is about themselves.
 
         Action: none about oneself; about others
-        Microsoft.Authorization/roleAssignments/read at the resource; the parts of
-        the trace are shown to those who hold it at the scope of each part.
+        Microsoft.Authorization/roleAssignments/read at the resource. Each part of the
+        trace is shown to those who may read it where it lies: with
+        roleAssignments/read, denyAssignments/read or roleEligibilitySchedules/read at
+        its scope; an eligible assignment also to those who can activate it.
         Long-running: no.
         Reasons: MALFORMED_RESOURCE, MALFORMED_ACTION, WILDCARD_ACTION,
         DECISION_NOT_FOUND, CONSISTENCY_TOKEN_INVALID, SNAPSHOT_EXPIRED,
@@ -223,11 +226,13 @@ class AuthorizationServiceServicer:
     def SimulateChange(self, request, context):
         """Shows what writes would change, without writing: who would gain and who
         would lose access, and whether stated assertions would still hold. The
-        changes are applied in order, all of them, on one revision. A change that
-        the write itself would refuse is refused here with the same error.
+        changes are applied in order, all of them, on the newest revision; with
+        `at_exact_snapshot` it must be that of the token. A change that the write
+        itself would refuse is refused here with the same error, but for rights: what
+        is needed here is below.
 
-        Action: Microsoft.Authorization/roleAssignments/read at the scope of every
-        change, or, for a change of sharing,
+        Action: Microsoft.Authorization/roleAssignments/read wherever a change needs a
+        right, or, for a change of sharing,
         Microsoft.Compute/galleries/share/action at the gallery.
         Long-running: no.
         Reasons: those of the simulated writes, CONSISTENCY_TOKEN_INVALID,
@@ -293,7 +298,7 @@ class AuthorizationService:
 
     An end user may ask every question about themselves, and about others with
     `Microsoft.Authorization/roleAssignments/read` on the resource that is asked
-    about. A service may ask about anyone, on the internal listener. A question
+    about; for a view, in the subscription that it is seen from. A service may ask about anyone, on the internal listener. A question
     about somebody that the caller may not ask is PERMISSION_DENIED, whatever the
     answer would have been.
 

@@ -34,7 +34,7 @@ class AuthorizationServiceStub:
 
     An end user may ask every question about themselves, and about others with
     `Microsoft.Authorization/roleAssignments/read` on the resource that is asked
-    about. A service may ask about anyone, on the internal listener. A question
+    about; for a view, in the subscription that it is seen from. A service may ask about anyone, on the internal listener. A question
     about somebody that the caller may not ask is PERMISSION_DENIED, whatever the
     answer would have been.
 
@@ -88,7 +88,8 @@ class AuthorizationServiceStub:
 
     For the action of a view, an entry is a shared or community gallery in each
     of the subject's subscriptions in which it may be read, with `-` for the
-    location.
+    location; one with a location is what an assignment or a deny assignment
+    there makes different. For any other action views are no resources.
 
     Action: none about oneself; about others
     Microsoft.Authorization/roleAssignments/read at `parent`.
@@ -129,8 +130,10 @@ class AuthorizationServiceStub:
     where the question is about themselves.
 
     Action: none about oneself; about others
-    Microsoft.Authorization/roleAssignments/read at the resource; the parts of
-    the trace are shown to those who hold it at the scope of each part.
+    Microsoft.Authorization/roleAssignments/read at the resource. Each part of the
+    trace is shown to those who may read it where it lies: with
+    roleAssignments/read, denyAssignments/read or roleEligibilitySchedules/read at
+    its scope; an eligible assignment also to those who can activate it.
     Long-running: no.
     Reasons: MALFORMED_RESOURCE, MALFORMED_ACTION, WILDCARD_ACTION,
     DECISION_NOT_FOUND, CONSISTENCY_TOKEN_INVALID, SNAPSHOT_EXPIRED,
@@ -139,11 +142,13 @@ class AuthorizationServiceStub:
     SimulateChange: _grpc.UnaryUnaryMultiCallable[_simulation_pb2.SimulateChangeRequest, _simulation_pb2.SimulateChangeResponse]
     """Shows what writes would change, without writing: who would gain and who
     would lose access, and whether stated assertions would still hold. The
-    changes are applied in order, all of them, on one revision. A change that
-    the write itself would refuse is refused here with the same error.
+    changes are applied in order, all of them, on the newest revision; with
+    `at_exact_snapshot` it must be that of the token. A change that the write
+    itself would refuse is refused here with the same error, but for rights: what
+    is needed here is below.
 
-    Action: Microsoft.Authorization/roleAssignments/read at the scope of every
-    change, or, for a change of sharing,
+    Action: Microsoft.Authorization/roleAssignments/read wherever a change needs a
+    right, or, for a change of sharing,
     Microsoft.Compute/galleries/share/action at the gallery.
     Long-running: no.
     Reasons: those of the simulated writes, CONSISTENCY_TOKEN_INVALID,
@@ -156,7 +161,7 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
 
     An end user may ask every question about themselves, and about others with
     `Microsoft.Authorization/roleAssignments/read` on the resource that is asked
-    about. A service may ask about anyone, on the internal listener. A question
+    about; for a view, in the subscription that it is seen from. A service may ask about anyone, on the internal listener. A question
     about somebody that the caller may not ask is PERMISSION_DENIED, whatever the
     answer would have been.
 
@@ -207,7 +212,8 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
 
     For the action of a view, an entry is a shared or community gallery in each
     of the subject's subscriptions in which it may be read, with `-` for the
-    location.
+    location; one with a location is what an assignment or a deny assignment
+    there makes different. For any other action views are no resources.
 
     Action: none about oneself; about others
     Microsoft.Authorization/roleAssignments/read at `parent`.
@@ -248,8 +254,10 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     where the question is about themselves.
 
     Action: none about oneself; about others
-    Microsoft.Authorization/roleAssignments/read at the resource; the parts of
-    the trace are shown to those who hold it at the scope of each part.
+    Microsoft.Authorization/roleAssignments/read at the resource. Each part of the
+    trace is shown to those who may read it where it lies: with
+    roleAssignments/read, denyAssignments/read or roleEligibilitySchedules/read at
+    its scope; an eligible assignment also to those who can activate it.
     Long-running: no.
     Reasons: MALFORMED_RESOURCE, MALFORMED_ACTION, WILDCARD_ACTION,
     DECISION_NOT_FOUND, CONSISTENCY_TOKEN_INVALID, SNAPSHOT_EXPIRED,
@@ -258,11 +266,13 @@ class AuthorizationServiceAsyncStub(AuthorizationServiceStub):
     SimulateChange: _aio.UnaryUnaryMultiCallable[_simulation_pb2.SimulateChangeRequest, _simulation_pb2.SimulateChangeResponse]  # type: ignore[assignment]
     """Shows what writes would change, without writing: who would gain and who
     would lose access, and whether stated assertions would still hold. The
-    changes are applied in order, all of them, on one revision. A change that
-    the write itself would refuse is refused here with the same error.
+    changes are applied in order, all of them, on the newest revision; with
+    `at_exact_snapshot` it must be that of the token. A change that the write
+    itself would refuse is refused here with the same error, but for rights: what
+    is needed here is below.
 
-    Action: Microsoft.Authorization/roleAssignments/read at the scope of every
-    change, or, for a change of sharing,
+    Action: Microsoft.Authorization/roleAssignments/read wherever a change needs a
+    right, or, for a change of sharing,
     Microsoft.Compute/galleries/share/action at the gallery.
     Long-running: no.
     Reasons: those of the simulated writes, CONSISTENCY_TOKEN_INVALID,
@@ -274,7 +284,7 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
 
     An end user may ask every question about themselves, and about others with
     `Microsoft.Authorization/roleAssignments/read` on the resource that is asked
-    about. A service may ask about anyone, on the internal listener. A question
+    about; for a view, in the subscription that it is seen from. A service may ask about anyone, on the internal listener. A question
     about somebody that the caller may not ask is PERMISSION_DENIED, whatever the
     answer would have been.
 
@@ -347,7 +357,8 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
 
         For the action of a view, an entry is a shared or community gallery in each
         of the subject's subscriptions in which it may be read, with `-` for the
-        location.
+        location; one with a location is what an assignment or a deny assignment
+        there makes different. For any other action views are no resources.
 
         Action: none about oneself; about others
         Microsoft.Authorization/roleAssignments/read at `parent`.
@@ -406,8 +417,10 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
         where the question is about themselves.
 
         Action: none about oneself; about others
-        Microsoft.Authorization/roleAssignments/read at the resource; the parts of
-        the trace are shown to those who hold it at the scope of each part.
+        Microsoft.Authorization/roleAssignments/read at the resource. Each part of the
+        trace is shown to those who may read it where it lies: with
+        roleAssignments/read, denyAssignments/read or roleEligibilitySchedules/read at
+        its scope; an eligible assignment also to those who can activate it.
         Long-running: no.
         Reasons: MALFORMED_RESOURCE, MALFORMED_ACTION, WILDCARD_ACTION,
         DECISION_NOT_FOUND, CONSISTENCY_TOKEN_INVALID, SNAPSHOT_EXPIRED,
@@ -422,11 +435,13 @@ class AuthorizationServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_simulation_pb2.SimulateChangeResponse, _abc.Awaitable[_simulation_pb2.SimulateChangeResponse]]:
         """Shows what writes would change, without writing: who would gain and who
         would lose access, and whether stated assertions would still hold. The
-        changes are applied in order, all of them, on one revision. A change that
-        the write itself would refuse is refused here with the same error.
+        changes are applied in order, all of them, on the newest revision; with
+        `at_exact_snapshot` it must be that of the token. A change that the write
+        itself would refuse is refused here with the same error, but for rights: what
+        is needed here is below.
 
-        Action: Microsoft.Authorization/roleAssignments/read at the scope of every
-        change, or, for a change of sharing,
+        Action: Microsoft.Authorization/roleAssignments/read wherever a change needs a
+        right, or, for a change of sharing,
         Microsoft.Compute/galleries/share/action at the gallery.
         Long-running: no.
         Reasons: those of the simulated writes, CONSISTENCY_TOKEN_INVALID,

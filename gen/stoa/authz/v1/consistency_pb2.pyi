@@ -46,7 +46,8 @@ class Consistency(_message.Message):
     """
     at_exact_snapshot: _builtins.str
     """Optional. Exactly the revision of this token, which must lie within the
-    retention of the log (the last hour by default).
+    retention of the log (the last hour by default). A server that was started
+    since then does not hold it either.
     """
     fully_consistent: _builtins.bool
     """Optional. A revision at or after the newest one at the moment the call

@@ -33,7 +33,9 @@ class ExplainRequest(_message.Message):
     decision_id: _builtins.str
     """Optional. A decision made before, by its id: the trace is computed again
     at its revision. Kept are denials, allowances of mutations and a sample
-    of the others, for as long as the log holds their revision.
+    of the others, for as long as the log holds their revision; and what
+    services told the audit log of. Its subject and those who hold
+    roleAssignments/read at its resource may have it explained.
     """
     @_builtins.property
     def item(self) -> _decision_pb2.CheckItem:
@@ -370,7 +372,9 @@ class ExplainedSharing(_message.Message):
     reason: _decision_pb2.DecisionReason.ValueType
     """Output only. SHARED_SUBSCRIPTION, SHARED_TENANT, COMMUNITY, or NOT_SHARED,
     which covers a gallery that is not shared with this consumer, one that is
-    blocked for it and one that does not exist.
+    blocked for it and one that does not exist. Absent where the subject does not
+    hold the action there and the caller may not read assignments in the
+    subscription either.
     """
     def __init__(
         self,

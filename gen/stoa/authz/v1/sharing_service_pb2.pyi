@@ -47,7 +47,8 @@ class ApplySharingRequest(_message.Message):
     """
     simulation_digest: _builtins.str
     """Optional. The digest of a SimulateChange of the same step, where the user
-    sent one; demanded by ENABLE_COMMUNITY where the tenant says so.
+    sent one: it must still be good. Demanded by ENABLE_COMMUNITY where the tenant
+    says so, but not with `validate_only`.
     """
     wait_for_replicas: _builtins.bool
     """Optional. Whether the answer waits until every live replica of the policy
