@@ -10,6 +10,7 @@ import pytest
 
 from services.kernel.clock import FakeClock
 from services.kernel.rpc.access import Caller, Kind
+from services.policy.access import LocalAccess
 from services.policy.access_control import PolicyAccessControl
 from services.policy.model import Activation
 from tests.unit.policy.feeds import System
@@ -33,6 +34,7 @@ class Replica:
         clock = FakeClock(when + self._skew)
         control = PolicyAccessControl(self._system.replica, self._system.authz, clock=clock)
         access = control.begin(CALLER, Kind.READ, 10.0, "")
+        assert isinstance(access, LocalAccess)
         found = access.decide(action, scope)
         assert access.allowed(action, scope) is found.allowed
         assert access.accessible(action).covers(scope) is found.allowed

@@ -5,7 +5,7 @@ import pytest
 from services.policy.conditions import ROLE_ID, Attributes
 from services.policy.decision import Question, Reason
 from services.policy.evaluation import evaluate
-from services.policy.model import EVERYONE, Permissions, SharingMode
+from services.policy.model import EVERYONE, Permissions, RoleDefinition, SharingMode
 from services.policy.trace import DenyState, trace
 from tests.unit.policy import worlds
 from tests.unit.policy.test_against_naive import ACTIONS, PEOPLE, SCOPES, VIEWS, World
@@ -200,6 +200,6 @@ def test_a_question_without_an_answer_has_no_trace():
 
 def test_permissions_that_grant_are_told_of_before_those_that_do_not():
     both = (Permissions(("*",), ("*/read",)), Permissions(("*/versions/read",)))
-    united = worlds.RoleDefinition("r3", "r3", both)
+    united = RoleDefinition("r3", "r3", both)
     (one,) = traced(united, assign("r3", GALLERY)).assignments
     assert (one.matched_action, one.matched_not_action) == ("*/versions/read", "")

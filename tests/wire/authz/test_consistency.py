@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 import pytest
@@ -75,6 +75,16 @@ def test_every_question_is_here():
     assert set(QUESTIONS) == {method.name for method in service.methods}
 
 
+class Asking(NamedTuple):
+    """A question by its name: what it is answered by, for what it demands."""
+
+    name: str
+    asked: Callable[..., Any]
+
+    def __call__(self, **demand: Any) -> Any:
+        return self.asked(**demand)
+
+
 @pytest.fixture(params=QUESTIONS)
 def ask(request, world):
     world.somebody = world.user()
@@ -84,8 +94,7 @@ def ask(request, world):
         at = Consistency(**demand)
         return QUESTIONS[request.param](world, world.owner, scope, at).evaluated_at
 
-    asked.name = request.param
-    return asked
+    return Asking(request.param, asked)
 
 
 def token(world, *, installation="", epoch=0, ahead=0):

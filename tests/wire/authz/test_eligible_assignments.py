@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
+from google.protobuf import field_mask_pb2
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 from stoa.authz.v1 import (
@@ -14,6 +15,7 @@ from stoa.authz.v1 import (
     decision_pb2,
     eligible_assignment_pb2,
     group_pb2,
+    permission_pb2,
     principal_pb2,
     role_definition_pb2,
     scope_service_pb2,
@@ -433,7 +435,7 @@ def test_roles_are_made_eligible_where_they_can_be_assigned(world, subscription)
         roles.CreateRoleDefinitionRequest(
             role_definition=role_definition_pb2.RoleDefinition(
                 role_name=world.id("role "),
-                permissions=[{"actions": ["*/read"]}],
+                permissions=[permission_pb2.Permission(actions=["*/read"])],
                 assignable_scopes=[other],
             )
         )
@@ -448,7 +450,7 @@ def test_roles_with_data_actions_are_not_made_eligible_above_subscriptions(world
         roles.CreateRoleDefinitionRequest(
             role_definition=role_definition_pb2.RoleDefinition(
                 role_name=world.id("role "),
-                permissions=[{"data_actions": ["*"]}],
+                permissions=[permission_pb2.Permission(data_actions=["*"])],
                 assignable_scopes=["tenants/default/managementGroups/default"],
             )
         )
@@ -719,7 +721,7 @@ def test_a_role_for_which_somebody_is_eligible_stays(world, subscription):
         roles.CreateRoleDefinitionRequest(
             role_definition=role_definition_pb2.RoleDefinition(
                 role_name=world.id("role "),
-                permissions=[{"actions": ["*/read"]}],
+                permissions=[permission_pb2.Permission(actions=["*/read"])],
                 assignable_scopes=["tenants/default", subscription],
             )
         )
@@ -732,7 +734,8 @@ def test_a_role_for_which_somebody_is_eligible_stays(world, subscription):
     with refused(Code.FAILED_PRECONDITION, "ASSIGNMENT_OUTSIDE_SCOPES"):
         world.owner.roles.UpdateRoleDefinition(
             roles.UpdateRoleDefinitionRequest(
-                role_definition=role, update_mask={"paths": ["assignable_scopes"]}
+                role_definition=role,
+                update_mask=field_mask_pb2.FieldMask(paths=["assignable_scopes"]),
             )
         )
     world.owner.eligible.DeleteEligibleAssignment(

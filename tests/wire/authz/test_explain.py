@@ -14,6 +14,7 @@ from stoa.authz.v1 import explanation_pb2 as pb
 
 from services.kernel.ids import new_uid
 from services.policy.builtin_roles import COMPUTE_GALLERY_IMAGE_READER, READER
+from tests.wire.authz.consistency import demanding
 from tests.wire.authz.installation import ROLES, refused
 from tests.wire.authz.test_list_accessible import another_server, deny, share, subject
 from tests.wire.authz.test_question_contexts import delegate
@@ -254,9 +255,7 @@ def test_an_exact_snapshot_shows_what_was_and_expires(world):
 @pytest.mark.parametrize("demand", ["at_least_as_fresh", "at_exact_snapshot"])
 def test_a_consistency_token_is_one_of_this_installation(world, demand):
     with refused(Code.INVALID_ARGUMENT, "CONSISTENCY_TOKEN_INVALID"):
-        explained(
-            world.owner, "/", consistency=consistency_pb2.Consistency(**{demand: "MTphYTo5OTox"})
-        )
+        explained(world.owner, "/", consistency=demanding(demand, "MTphYTo5OTox"))
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,6 @@ from stoa.authz.v1 import (
 )
 from stoa.authz.v1 import (
     check_pb2,
-    consistency_pb2,
     decision_pb2,
     deny_assignment_pb2,
     deny_assignment_service_pb2,
@@ -25,6 +24,7 @@ from services.authz.bootstrap import build_server, stores_of
 from services.kernel.ids import new_uid
 from services.kernel.names import prefixes
 from services.kernel.rpc.registry import Audience
+from tests.wire.authz.consistency import demanding
 from tests.wire.authz.installation import Stubs, refused
 
 Code = grpc.StatusCode
@@ -302,6 +302,6 @@ def test_a_community_gallery_has_its_name_as_it_was_spelled(world):
 
 @pytest.mark.parametrize("demand", ["at_least_as_fresh", "at_exact_snapshot"])
 def test_a_consistency_token_is_one_of_this_installation(world, demand):
-    request = asking(consistency=consistency_pb2.Consistency(**{demand: "MTphYTo5OTox"}))
+    request = asking(consistency=demanding(demand, "MTphYTo5OTox"))
     with refused(Code.INVALID_ARGUMENT, "CONSISTENCY_TOKEN_INVALID"):
         world.owner.questions.ListAccessible(request)

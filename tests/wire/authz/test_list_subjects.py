@@ -10,6 +10,7 @@ from stoa.authz.v1 import (
     group_pb2,
 )
 
+from tests.wire.authz.consistency import demanding
 from tests.wire.authz.installation import Installation, refused
 from tests.wire.authz.test_list_accessible import another_server, deny, share
 
@@ -147,7 +148,7 @@ def test_a_malformed_question_has_no_list(world, resource, action, reason):
 
 def test_a_consistency_token_is_one_of_this_installation(world):
     for demand in ("at_least_as_fresh", "at_exact_snapshot"):
-        request = asking("/", consistency=consistency_pb2.Consistency(**{demand: "nonsense"}))
+        request = asking("/", consistency=demanding(demand, "nonsense"))
         with refused(Code.INVALID_ARGUMENT, "CONSISTENCY_TOKEN_INVALID"):
             world.owner.questions.ListSubjects(request)
 

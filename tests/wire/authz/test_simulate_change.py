@@ -2,9 +2,11 @@
 
 import random
 import uuid
+from typing import Any
 
 import grpc
 import pytest
+from google.protobuf import field_mask_pb2
 from stoa.authz.v1 import (
     consistency_pb2,
     decision_pb2,
@@ -24,6 +26,7 @@ from stoa.authz.v1 import (
 )
 from stoa.authz.v1 import simulation_pb2 as pb
 
+from tests.wire.authz.consistency import demanding
 from tests.wire.authz.installation import ROLES, refused
 from tests.wire.authz.test_list_accessible import asking, subject
 from tests.wire.authz.test_sharing import (
@@ -156,11 +159,12 @@ def test_every_kind_of_write_can_be_proposed(world):
     writers, readers, elsewhere = world.group(user), world.group(), world.subscription()
     world.assign(writers, "Contributor", elsewhere)
     world.assign(readers, "Reader", elsewhere)
-    cases = [
+    cases: list[tuple[dict[str, Any], list[Any]]] = [
         (
             {
                 "update_role_definition": role_definition_service_pb2.UpdateRoleDefinitionRequest(
-                    role_definition=role, update_mask={"paths": ["permissions"]}
+                    role_definition=role,
+                    update_mask=field_mask_pb2.FieldMask(paths=["permissions"]),
                 )
             },
             [(GAINED, robot, subscription)],
@@ -210,7 +214,7 @@ def test_every_kind_of_write_can_be_proposed(world):
                     management_group=management_group_pb2.ManagementGroup(
                         name=inner.name, parent_management_group=outer.name
                     ),
-                    update_mask={"paths": ["parent_management_group"]},
+                    update_mask=field_mask_pb2.FieldMask(paths=["parent_management_group"]),
                 )
             },
             [(GAINED, robot, inner.name)],
@@ -221,7 +225,7 @@ def test_every_kind_of_write_can_be_proposed(world):
                     subscription=subscription_pb2.Subscription(
                         name=subscription, parent_management_group=inner.name
                     ),
-                    update_mask={"paths": ["parent_management_group"]},
+                    update_mask=field_mask_pb2.FieldMask(paths=["parent_management_group"]),
                 )
             },
             [(GAINED, other, subscription)],
@@ -367,7 +371,7 @@ def test_a_simulation_is_done_on_the_newest_policy(world):
     fresh = consistency_pb2.Consistency(at_least_as_fresh=before)
     assert simulated(world.owner, change, consistency=fresh).findings
     for demand in ("at_least_as_fresh", "at_exact_snapshot"):
-        foreign = consistency_pb2.Consistency(**{demand: "MTphYTo5OTox"})
+        foreign = demanding(demand, "MTphYTo5OTox")
         with refused(Code.INVALID_ARGUMENT, "CONSISTENCY_TOKEN_INVALID"):
             simulated(world.owner, change, consistency=foreign)
 
