@@ -42,8 +42,8 @@ class Conversation(RuleBasedStateMachine):
         # Operations of deletes that replication does not let come to their end.
         self._held: dict[str, str] = {}
 
-    def draw(self, data: st.DataObject, what: str, *about: Any) -> Any:
-        return data.draw(drawn(self.model.state, what, *about))
+    def draw(self, data: st.DataObject, what: str, *about: Any, careful: bool = False) -> Any:
+        return data.draw(drawn(self.model.state, what, *about, careful=careful))
 
     def count(self) -> None:
         type(self).steps += 1

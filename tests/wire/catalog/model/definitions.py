@@ -106,8 +106,8 @@ def check_update(state: State, request: UpdateDefinition) -> Faults:
     _check_values(state, request, faults)
     if found is None:
         faults.add_missing("RESOURCE_NOT_FOUND")
-        if judged.FEATURES_UNREAD_WHERE_NOTHING_IS:
-            faults.doubtful |= {one for one in faults.fields if ".features[" in one}
+        if judged.END_OF_LIFE_UNREAD_WHERE_NOTHING_IS:
+            faults.doubtful.add("image_definition.end_of_life_time")
         return faults
     if found.deleting or state.gallery_of(found.name).deleting:
         faults.add_conflict("OPERATION_IN_PROGRESS")

@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from hypothesis import strategies as st
 
 from tests.wire.catalog.model import definitions, galleries, versions
+from tests.wire.catalog.model.places import place
 from tests.wire.catalog.model.progress import Event
 from tests.wire.catalog.model.records import Row, Version
 from tests.wire.catalog.model.requests import (
@@ -76,17 +77,25 @@ def _masked(request: Update, mutable: frozenset[str]) -> Update:
 
 
 @st.composite
-def drawn(draw: Draw[Any], state: State, what: str, *about: Any) -> Any:
+def drawn(draw: Draw[Any], state: State, what: str, *about: Any, careful: bool = False) -> Any:
     """What a method of Drawing answers, as one value."""
-    return getattr(Drawing(draw, state), what)(*about)
+    return getattr(Drawing(draw, state, careful=careful), what)(*about)
+
+
+def _location_of(thing: object) -> str:
+    if isinstance(thing, Target):
+        return thing.location
+    return thing[0] if isinstance(thing, tuple) else str(thing)
 
 
 class Drawing:
     """Draws requests about one state."""
 
-    def __init__(self, draw: Draw[Any], state: State) -> None:
+    def __init__(self, draw: Draw[Any], state: State, *, careful: bool = False) -> None:
         self._draw = draw
         self._state = state
+        # Whether everything drawn is as it should be by itself; against what is there it may fail.
+        self._careful = careful or not self.chance(3)
 
     def one(self, *choices: T) -> T:
         found: T = self._draw(st.sampled_from(choices))
@@ -174,7 +183,7 @@ class Drawing:
             guard=self.one(None, True, False),
             block=self.one(None, None, False, True),
             tags=self.one(*_TAGS),
-            sourceless=self.chance(16),
+            sourceless=not self._careful and self.chance(8),
             wait=self.one(*Wait),
             validate_only=self.chance(8),
         )
@@ -202,24 +211,26 @@ class Drawing:
         return _masked(request, versions.MUTABLE)
 
     def add_regions(self) -> AddRegions:
-        targets = self._some(self._target, least=int(not self.chance(16)))
-        return AddRegions(self.version(), targets, *self._change())
+        return AddRegions(self.version(), self._distinct(self._target), *self._change())
 
     def remove_regions(self) -> RemoveRegions:
-        locations = self._some(self._location, least=int(not self.chance(16)))
-        return RemoveRegions(self.version(), locations, *self._change())
+        return RemoveRegions(self.version(), self._distinct(self._location), *self._change())
 
     def set_counts(self) -> SetCounts:
-        regions = self._some(lambda: (self._location(), self._count()), least=0)
-        return SetCounts(self.version(), self._count(), regions, *self._change())
+        regions = self._distinct(lambda: (self._location(), self._count()))
+        count = self._count()
+        if count is not None and self.chance(3):
+            regions = ()
+        return SetCounts(self.version(), count, regions, *self._change())
 
     def undelete(self) -> Undelete:
-        return Undelete(self.version(), *self._change())
+        kept = [one.name for one in self._state.versions() if one.soft_deleted]
+        return Undelete(self._mostly(kept, self.version()), *self._change())
 
     def delete_version(self) -> Delete:
         return Delete(
             self.version(),
-            purge=self.one(True, False),
+            purge=self.chance(3),
             etag=self._etag(),
             validate_only=self.chance(8),
         )
@@ -240,7 +251,7 @@ class Drawing:
             self.gallery,
         )()
         identified = image.count("/") == 5
-        if self.chance(16):
+        if not self._careful and self.chance(4):
             identified = not identified
         triple = (self.one("ACME", "other"), "OS", self.one("a", "B", "c"))
         return Resolve(image, self._location(), triple if identified else None)
@@ -258,7 +269,11 @@ class Drawing:
         names = [one.name for one in self._state.versions()]
         definition = self._definition()
         other = f"{definition}/versions/{self.one(*_NUMBERS)}"
-        return self._named([*names, *names, *names, *names, other], other)
+        return self._named([*names * 6, other], other)
+
+    def malformed(self) -> str:
+        """A name that no version can have."""
+        return f"{self._definition()}/versions/{self.one(*_MALFORMED[:-1])}"
 
     def event(self, version: Version, ensured: Sequence[int]) -> Event | None:
         """Something that replication may tell of a version now."""
@@ -309,7 +324,7 @@ class Drawing:
         return found
 
     def _mostly(self, usual: Sequence[T], otherwise: T) -> T:
-        if not usual or self.chance(16):
+        if not usual or (not self._careful and self.chance(6)):
             return otherwise
         return self.one(*usual)
 
@@ -320,15 +335,15 @@ class Drawing:
         return self.one(*[Etag.NONE] * 6, Etag.CURRENT, Etag.CURRENT, Etag.STALE)
 
     def _location(self) -> str:
-        region = self.one("eastus", "eastus", *_REGIONS)
+        region = self.one(*["eastus"] * 5, *_REGIONS)
         return self._mostly(_SPELLINGS[region], self.one("mars", ""))
 
     def _count(self) -> int | None:
-        return self._mostly((None, None, 1, 1, 2, 3), self.one(0, 5, 101))
+        return self._mostly((None, None, None, 1, 1, 2), self.one(0, 3, 5, 101))
 
     def _storage(self) -> Storage:
-        usual = (Storage.UNSPECIFIED,) * 6 + (Storage.STANDARD_LRS,)
-        return self._mostly((*usual, Storage.STANDARD_ZRS), Storage.PREMIUM_LRS)
+        usual = (Storage.UNSPECIFIED,) * 9 + (Storage.STANDARD_LRS,)
+        return self._mostly(usual, self.one(Storage.STANDARD_ZRS, Storage.PREMIUM_LRS))
 
     def _target(self) -> Target:
         return self._target_at(self._location())
@@ -338,18 +353,27 @@ class Drawing:
         return Target(location, self._count(), storage, self.one(None, None, None, True, False))
 
     def _targets(self, home: str) -> tuple[Target, ...]:
-        if self.chance(8):
+        if not self._careful and self.chance(4):
             return self._some(self._target, least=0)
         others = self._draw(st.permutations(_REGIONS))[: self.one(0, 1, 2, 3)]
         plain = home.replace(" ", "").lower()
         chosen = [home, *(one for one in others if one != plain)]
         return tuple(self._target_at(one) for one in chosen)
 
+    def _distinct(self, make: Callable[[], T]) -> tuple[T, ...]:
+        """One to three; where care is taken, none of them twice."""
+        found = self._some(make, least=int(self._careful))
+        if not self._careful:
+            return found
+        kept = {place(_location_of(one)): one for one in found}
+        return tuple(kept.values())
+
     def _some(self, make: Callable[[], T], *, least: int) -> tuple[T, ...]:
-        return tuple(make() for _ in range(self.one(*range(least, 4)) if least < 4 else 0))
+        return tuple(make() for _ in range(self.one(*range(least, 4))))
 
     def _policy(self) -> SoftDelete | None:
-        return self.one(None, None, SoftDelete(True), SoftDelete(True, 2, 1), SoftDelete(False))
+        kept = SoftDelete(enabled=True, retention_hours=2, grace_hours=1)
+        return self.one(None, kept, kept, SoftDelete(enabled=True), SoftDelete(enabled=False))
 
     def _features(self) -> tuple[Feature, ...]:
         usual: tuple[tuple[Feature, ...], ...] = (
@@ -368,7 +392,9 @@ class Drawing:
 
     def _mask(self, mutable: frozenset[str], immutable: frozenset[str]) -> tuple[str, ...] | None:
         paths = sorted(mutable)
-        kind = self.one("none", "all", "one", "one", "some", "some", "odd")
+        kind = self.one("none", "all", "one", "one", "some", "some")
+        if not self._careful and self.chance(3):
+            kind = "odd"
         if kind == "none":
             return None
         if kind == "all":

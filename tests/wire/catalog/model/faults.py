@@ -48,6 +48,8 @@ class Faults:
     permitted: set[str] = field(default_factory=set)
     # Whether the call asks for what is under way already.
     repeated: bool = False
+    # The most replicas of each region that has too few slots.
+    maxima: dict[str, int] = field(default_factory=dict)
     # Errors that stand for themselves.
     others: list[tuple[str, str]] = field(default_factory=list)
 
@@ -86,7 +88,11 @@ class Faults:
             return ""
         if self.states and answer.code == "FAILED_PRECONDITION":
             summed = _one(answer.states, "PRECONDITION_FAILED")
-            return self._states_differ(answer) or _differ(summed, answer.reason)
+            return (
+                self._states_differ(answer)
+                or _differ(summed, answer.reason)
+                or self._maximum_differs(answer)
+            )
         return f"expected {self.others or self.states}, not {answer}"
 
     def _fields_differ(self, answer: Answer) -> str:
@@ -105,6 +111,14 @@ class Faults:
         expected = self._counted(self.states)
         same = expected == self._counted(answer.states)
         return "" if same else f"states {answer.states} instead of {self.states}"
+
+    def _maximum_differs(self, answer: Answer) -> str:
+        """A refusal for want of slots names the region and how many it has."""
+        if answer.states != ("REPLICA_CAPACITY",) or "REPLICA_CAPACITY" in self.doubtful_states:
+            return ""
+        told = dict(answer.metadata)
+        known = {str(count) for where, count in self.maxima.items() if where == told["location"]}
+        return "" if told["maximum"] in known else f"{told} instead of {self.maxima}"
 
     def _counted(self, states: Iterable[str]) -> Counter[str]:
         sure = [one for one in states if one not in self.doubtful_states]

@@ -5,7 +5,7 @@ import re
 from tests.wire.catalog.model.faults import Faults
 from tests.wire.catalog.model.places import place
 from tests.wire.catalog.model.records import Gallery
-from tests.wire.catalog.model.requests import CreateGallery, UpdateGallery
+from tests.wire.catalog.model.requests import CreateGallery, SoftDelete, UpdateGallery
 from tests.wire.catalog.model.state import State, last
 
 _ID = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._]{0,78}[A-Za-z0-9])?")
@@ -82,8 +82,21 @@ def update(state: State, request: UpdateGallery) -> Gallery:
     if "tags" in paths:
         found.tags = dict(request.tags)
     if "soft_delete_policy" in paths:
-        found.soft_delete = request.soft_delete
+        found.soft_delete = _policy(found.soft_delete, request)
     return found
+
+
+def _policy(stored: SoftDelete | None, request: UpdateGallery) -> SoftDelete | None:
+    """Without a mask what is set in the policy changes, and the rest of it stays."""
+    sent = request.soft_delete
+    if request.mask is not None or sent is None or stored is None:
+        return sent
+    retention, grace = sent.retention_hours, sent.grace_hours
+    return SoftDelete(
+        enabled=sent.enabled,
+        retention_hours=stored.retention_hours if retention is None else retention,
+        grace_hours=stored.grace_hours if grace is None else grace,
+    )
 
 
 def _paths(request: UpdateGallery) -> frozenset[str]:

@@ -4,6 +4,7 @@ import functools
 from datetime import timedelta
 
 import grpc
+import pytest
 from hypothesis import note
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, precondition, rule
@@ -16,58 +17,89 @@ from tests.wire.catalog.model.records import Definition, Version
 from tests.wire.catalog.model.service import settled
 
 
+def _has_galleries(machine: Conversation) -> bool:
+    return bool(machine.model.state.galleries)
+
+
+def _has_definitions(machine: Conversation) -> bool:
+    return any(machine.model.state.definitions())
+
+
+def _has_versions(machine: Conversation) -> bool:
+    return any(machine.model.state.versions())
+
+
+def _has_pending(machine: Conversation) -> bool:
+    return any(machine.model.state.unfinished())
+
+
+def _has_kept(machine: Conversation) -> bool:
+    return any(one.soft_deleted for one in machine.model.state.versions())
+
+
 class CatalogMachine(Conversation):
     """What may happen next."""
 
     @initialize(data=st.data())
     def begin(self, data: st.DataObject) -> None:
         for what in ("create_gallery", "create_definition", "create_version"):
-            self.perform(data, self.draw(data, what))
+            self.perform(data, self.draw(data, what, careful=True))
 
     @rule(data=st.data())
     def create_gallery(self, data: st.DataObject) -> None:
         self.perform(data, self.draw(data, "create_gallery"))
 
+    @precondition(_has_galleries)
     @rule(data=st.data())
     def update_gallery(self, data: st.DataObject) -> None:
         self.perform(data, self.draw(data, "update_gallery"))
 
+    @precondition(_has_galleries)
     @rule(data=st.data())
     def create_definition(self, data: st.DataObject) -> None:
         self.perform(data, self.draw(data, "create_definition"))
 
+    @precondition(_has_definitions)
     @rule(data=st.data())
     def update_definition(self, data: st.DataObject) -> None:
         self.perform(data, self.draw(data, "update_definition"))
 
+    @precondition(_has_definitions)
     @rule(data=st.data())
     def create_version(self, data: st.DataObject) -> None:
         self.perform(data, self.draw(data, "create_version"))
 
+    @precondition(_has_definitions)
     @rule(data=st.data())
     def create_another_version(self, data: st.DataObject) -> None:
         self.perform(data, self.draw(data, "create_version"))
 
+    @precondition(_has_versions)
     @rule(data=st.data())
     def update_version(self, data: st.DataObject) -> None:
         self.perform(data, self.draw(data, "update_version"))
 
+    @precondition(_has_versions)
     @rule(data=st.data())
     def add_regions(self, data: st.DataObject) -> None:
         self.perform(data, self.draw(data, "add_regions"))
 
+    @precondition(_has_versions)
     @rule(data=st.data())
     def remove_regions(self, data: st.DataObject) -> None:
         self.perform(data, self.draw(data, "remove_regions"))
 
+    @precondition(_has_versions)
     @rule(data=st.data())
     def set_counts(self, data: st.DataObject) -> None:
         self.perform(data, self.draw(data, "set_counts"))
 
+    @precondition(_has_versions)
     @rule(data=st.data())
     def delete_version(self, data: st.DataObject) -> None:
         self.perform(data, self.draw(data, "delete_version"))
 
+    @precondition(_has_kept)
     @rule(data=st.data())
     def undelete(self, data: st.DataObject) -> None:
         self.perform(data, self.draw(data, "undelete"))
@@ -75,15 +107,6 @@ class CatalogMachine(Conversation):
     @rule(data=st.data())
     def delete_parent(self, data: st.DataObject) -> None:
         self.perform(data, self.draw(data, "delete_parent"))
-
-    def _has_versions(self) -> bool:
-        return any(self.model.state.versions())
-
-    def _has_pending(self) -> bool:
-        return any(self.model.state.unfinished())
-
-    def _has_kept(self) -> bool:
-        return any(one.soft_deleted for one in self.model.state.versions())
 
     @precondition(_has_versions)
     @rule(data=st.data())
@@ -139,6 +162,7 @@ class CatalogMachine(Conversation):
         # What ended long ago may be forgotten.
         state.operations = [one for one in state.operations if one.outcome is None]
 
+    @precondition(_has_definitions)
     @rule(data=st.data())
     def resolve(self, data: st.DataObject) -> None:
         self.count()
@@ -159,6 +183,50 @@ class CatalogMachine(Conversation):
         assert found.location == place(request.location)
         deleted = image_version_pb2.IMAGE_VERSION_STATE_SOFT_DELETED
         assert (found.state == deleted) is expected.version.soft_deleted
+
+    @rule(data=st.data())
+    def get(self, data: st.DataObject) -> None:
+        self.count()
+        kind = data.draw(st.sampled_from(("gallery", "definition", "version", "malformed")))
+        name = self.draw(data, kind)
+        faults = resolving.get(self.model.state, name)
+        note(f"expected: {faults}")
+        try:
+            found = self.service.get(name)
+        except grpc.RpcError as error:
+            self.agree(name, faults.differs(comparing.refusal(error)))
+            return
+        assert not faults, f"{name} is not there: {found}"
+        resource = deletion.find(self.model.state, name)
+        assert resource is not None
+        assert found.name == resource.name
+
+    @precondition(_has_definitions)
+    @rule(data=st.data())
+    def list_versions(self, data: st.DataObject) -> None:
+        self.count()
+        parent = self.draw(data, "definition")
+        definition = self.model.state.definition(parent)
+        try:
+            found = [*self.service.versions(parent, page_size=1)]
+        except grpc.RpcError as error:
+            answer = comparing.refusal(error)
+            assert (answer.code, answer.reason) == ("NOT_FOUND", "PARENT_NOT_FOUND"), answer
+            assert definition is None, answer
+            return
+        assert definition is not None, found
+        expected = resolving.listed(definition.versions.values(), deleted=False)
+        self.same_names(found, expected)
+        if len(expected) > 1:
+            self._turn_wrong_page(definition)
+
+    def _turn_wrong_page(self, definition: Definition) -> None:
+        """A token of one list is none of another."""
+        token = self.service.page(definition.name, page_size=1).next_page_token
+        with pytest.raises(grpc.RpcError) as raised:
+            self.service.page(definition.name, page_token=token, show_deleted=True)
+        answer = comparing.refusal(raised.value)
+        assert (answer.code, answer.reason) == ("INVALID_ARGUMENT", "PAGE_TOKEN_INVALID"), answer
 
     @rule()
     def look_at_everything(self) -> None:

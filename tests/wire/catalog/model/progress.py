@@ -8,7 +8,6 @@ until it is removed or holds no good replica.
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from tests.wire.catalog.model import judged
 from tests.wire.catalog.model.records import Operation, Row, Version
 from tests.wire.catalog.model.requests import Target
 from tests.wire.catalog.model.state import State
@@ -57,6 +56,7 @@ def fresh(where: str, generation: int, before: Row | None) -> Row:
     made = Row(where, generation, generation)
     if before is not None:
         made.former = max(before.observed, before.former)
+        made.former_good = before.good
         made.was_completed = before.completed or before.was_completed
     return made
 
@@ -72,17 +72,14 @@ def start(
 ) -> Operation:
     """Begin the operation of a change that was just committed.
 
-    A region that is touched must be done with its generation, one that is only named with what was
-    wanted of it before. The home region is waited for alone where the call changes something there.
+    It waits for the regions that the call names or touches; for the home region alone only where
+    the call changes something there. A call that changes nothing waits for nothing.
     """
-    regions = dict.fromkeys(touched, version.generation)
-    if touched:
-        for where in set(named) - set(touched):
-            regions[where] = version.rows[where].wished
+    regions = sorted({*touched, *named} if touched else touched)
     if wait is Wait.ACCEPTED:
-        regions = {}
+        regions = []
     elif wait is Wait.HOME_REGION:
-        regions = {where: version.generation for where in touched if where == version.location}
+        regions = [where for where in touched if where == version.location]
     made = Operation(verb, version.uid, version.generation, wait, regions)
     state.operations.append(made)
     _settle(made, version)
@@ -98,15 +95,17 @@ def apply(state: State, version: Version, event: Event) -> None:
     if row.removed is not None:
         if event.state is RegionState.REMOVED and event.generation >= row.removed:
             del version.rows[event.location]
+        else:
+            row.good = event.good
+            row.observed = max(row.observed, event.generation if event.state in _ENDS else 0)
     elif event.generation >= row.added:
         row.state, row.usable, row.good = event.state, event.usable, event.good
         if event.state in _ENDS:
             row.observed = max(row.observed, event.generation)
             row.cancelling = False
         row.completed = row.completed or event.state is RegionState.COMPLETED
-    if all(one.done(version.generation) for one in version.rows.values()):
-        version.settled = True
     if all(one.done(one.wished) for one in version.rows.values()):
+        version.settled = version.settled or not version.soft_deleted
         version.undeleting = False
     for operation in state.pending(version):
         _settle(operation, version)
@@ -124,7 +123,7 @@ def stop(state: State, version: Version, operation: Operation) -> set[str]:
     They are those that it waits for and no other unfinished operation does.
     """
     operation.cancelling = True
-    others = [one for one in state.pending(version) if one is not operation]
+    others = [one for one in state.pending(version) if not one.cancelling]
     kept = {
         where for one in others for where in one.regions if _waits(one, version.rows.get(where))
     }
@@ -139,9 +138,7 @@ def stop(state: State, version: Version, operation: Operation) -> set[str]:
 
 
 def _waits(operation: Operation, row: Row | None) -> bool:
-    if row is None:
-        return False
-    return not row.done(operation.regions.get(row.location, operation.generation))
+    return row is not None and not row.done(operation.generation)
 
 
 def summary(version: Version) -> tuple[list[str], set[str]]:
@@ -161,18 +158,14 @@ def provisioning(version: Version) -> set[Provisioning]:
         return set(Provisioning) - {Provisioning.DELETING}
     failed = any(row.state in _GIVEN_UP for row in rows)
     ended = {Provisioning.FAILED if failed else Provisioning.SUCCEEDED}
-    if all(row.done(version.generation) for row in version.rows.values()):
+    if all(row.done(row.wished) for row in version.rows.values()):
         return ended
-    under_way = {Provisioning.UPDATING}
-    if not version.settled:
-        under_way = {Provisioning.CREATING}
-        if version.generation > 1:
-            under_way.add(Provisioning.UPDATING)
-    # The contract does not say which it is where each region is done with what changed for it,
-    # and some have not told so at the newest generation.
-    judge = rows if judged.REMOVING_IS_NO_CHANGE else version.rows.values()
-    done = all(row.done(row.wished) for row in judge)
-    return under_way | ended if done else under_way
+    if version.settled:
+        return {Provisioning.UPDATING}
+    if version.generation == 1:
+        return {Provisioning.CREATING}
+    # Changed before it was ever finished: the contract does not say which of the two it is.
+    return {Provisioning.CREATING, Provisioning.UPDATING}
 
 
 def regional(version: Version, row: Row) -> set[Provisioning]:
@@ -196,20 +189,19 @@ def _regional(row: Row) -> set[Provisioning]:
 
 
 def aggregate(version: Version) -> set[Aggregate]:
-    """All regions together, worst first; a region is not done while it is behind.
+    """All regions together, worst first; one that is behind what is wanted of it is not done.
 
-    Whether it is behind the newest generation, or the newest that wants something else of it, and
-    whether a region that goes counts, is left open.
+    Whether a region that goes counts is left open.
     """
     rows = [row for row in version.rows.values() if row.removed is None]
     cancelled = any(row.state is RegionState.CANCELLED for row in rows)
     if version.deleting or cancelled or not rows:
         # The contract has no word for it.
         return set(Aggregate)
-    found = {
-        _worst(row.state if row.done(row.wished) else RegionState.PENDING for row in rows),
-        _worst(row.state if row.done(version.generation) else RegionState.PENDING for row in rows),
-    }
+    found = {_worst(row.state if row.done(row.wished) else RegionState.PENDING for row in rows)}
+    if version.soft_deleted:
+        # Until when it may be read is wanted otherwise too; whether that counts is left open.
+        found.add(Aggregate.IN_PROGRESS)
     whole = all(row.state is RegionState.COMPLETED for row in rows)
     if found == {Aggregate.COMPLETED} and (len(rows) < len(version.rows) or not whole):
         # One goes, or is done and no longer whole, for which the contract has no word.
@@ -238,7 +230,7 @@ def _under_way(row: Row) -> set[Provisioning]:
 
 def _settle(operation: Operation, version: Version) -> None:
     rows = [version.rows[one] for one in operation.regions if one in version.rows]
-    if not all(row.done(operation.regions[row.location]) for row in rows):
+    if not all(row.done(operation.generation) for row in rows):
         return
     failed = frozenset(row.location for row in rows if row.state is RegionState.FAILED)
     operation.failed = failed

@@ -25,6 +25,7 @@ class Row:
     removed: int | None = None
     # What it was done with, and whether it was ever whole, before it was taken out and came again.
     former: int = 0
+    former_good: int = 0
     was_completed: bool = False
     # Whether its copies were asked to stop, and have not told how they ended.
     cancelling: bool = False
@@ -42,8 +43,8 @@ class Operation:
     version: str
     generation: int
     wait: Wait
-    # The regions that it waits for, and the generation that each must be done with.
-    regions: dict[str, int]
+    # Those that it waits for, to be done with its generation.
+    regions: list[str]
     # None: unfinished; "": done; otherwise the code and reason of its error.
     outcome: str | None = None
     failed: frozenset[str] = frozenset()

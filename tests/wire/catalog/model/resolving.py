@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from tests.wire.catalog.model import deletion
 from tests.wire.catalog.model.definitions import find
 from tests.wire.catalog.model.faults import Faults
 from tests.wire.catalog.model.places import place
 from tests.wire.catalog.model.records import Definition, Version
 from tests.wire.catalog.model.requests import Resolve
-from tests.wire.catalog.model.state import State, last, parent
+from tests.wire.catalog.model.state import State, last, number, parent
 from tests.wire.catalog.model.versions import missing
 
 
@@ -41,6 +42,22 @@ def resolve(state: State, request: Resolve) -> Resolution:
     if definition is not None:
         _latest(state, definition, request, found)
     return found
+
+
+def get(state: State, name: str) -> Faults:
+    """What is wrong with a Get of a gallery, a definition or a version."""
+    faults = Faults()
+    is_version = name.count("/") == 9
+    if is_version and number(last(name)) is None:
+        # Whether a name that no version can have is malformed, or only of none, is left open.
+        faults.others += [
+            ("INVALID_ARGUMENT", "INVALID_FIELDS"),
+            ("NOT_FOUND", "RESOURCE_NOT_FOUND"),
+        ]
+    elif deletion.find(state, name) is None:
+        reasons = missing(state, name) if is_version else ("RESOURCE_NOT_FOUND",)
+        faults.add_missing(*reasons)
+    return faults
 
 
 def _definition(state: State, request: Resolve, found: Resolution) -> Definition | None:

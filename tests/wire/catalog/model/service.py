@@ -122,15 +122,16 @@ class Service:
         """Every version of a list, page by page."""
         token = ""
         while True:
-            page = self.stubs.versions.ListImageVersions(
-                image_version_requests_pb2.ListImageVersionsRequest(
-                    parent=parent, page_token=token, **more
-                )
-            )
+            page = self.page(parent, page_token=token, **more)
             yield from page.image_versions
             token = page.next_page_token
             if not token:
                 return
+
+    def page(self, parent: str, **more: Any) -> Any:
+        return self.stubs.versions.ListImageVersions(
+            image_version_requests_pb2.ListImageVersionsRequest(parent=parent, **more)
+        )
 
     def ensured(self, uid: str, generation: int) -> Any:
         """What replication is asked for, once it is."""

@@ -56,6 +56,7 @@ def check_fitting(location: str, count: int | None, storage: Storage, faults: Fa
         faults.states.append("STORAGE_TYPE_UNAVAILABLE")
     elif count is not None and count > slots:
         faults.states.append("REPLICA_CAPACITY")
+        faults.maxima[location] = slots
 
 
 def canonical(target: Target) -> Target:

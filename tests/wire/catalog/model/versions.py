@@ -134,6 +134,8 @@ def check_update(state: State, request: UpdateVersion) -> Faults:
     if "target_regions" in _paths(request) and not request.targets:
         # No list can be without the home region: this one shows that it is.
         faults.fields[_LIST] = "HOME_REGION_MISSING"
+    elif not regions:
+        faults.doubtful.add(_LIST)
     found = state.version(request.name)
     if found is None:
         faults.doubtful.add(_LIST)
@@ -236,6 +238,8 @@ def check_changeable(state: State, version: Version, faults: Faults) -> None:
     """A change other than Delete waits for a deletion or an undelete."""
     if version.deleting or version.undeleting:
         faults.add_conflict("OPERATION_IN_PROGRESS")
+        # Of a soft-deleted one that is being purged, both are true.
+        faults.doubtful_states.add("VERSION_SOFT_DELETED")
     elif version.soft_deleted:
         faults.states.append("VERSION_SOFT_DELETED")
 
