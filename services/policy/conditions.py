@@ -37,10 +37,15 @@ UNASSIGN: Final = "Microsoft.Authorization/roleAssignments/delete"
 MAKE_ELIGIBLE: Final = "Microsoft.Authorization/roleEligibilityScheduleRequests/write"
 #: The actions that are about one assignment, and are asked with its attributes.
 DELEGABLE: Final = frozenset(map(fold, (ASSIGN, UNASSIGN, MAKE_ELIGIBLE)))
-# Who makes somebody eligible gives them a role later, and the same action takes it back: what
-# is said about giving and taking roles binds both.
-_STANDS_FOR: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {fold(MAKE_ELIGIBLE): (fold(MAKE_ELIGIBLE), fold(ASSIGN), fold(UNASSIGN))}
+# Who makes somebody eligible gives them a role later, and the same action takes it back: a
+# condition has to hold for giving roles and, asked once more, for taking them.
+_STANDS_FOR: Final[Mapping[str, tuple[tuple[str, ...], ...]]] = MappingProxyType(
+    {
+        fold(MAKE_ELIGIBLE): (
+            (fold(MAKE_ELIGIBLE), fold(ASSIGN)),
+            (fold(MAKE_ELIGIBLE), fold(UNASSIGN)),
+        )
+    }
 )
 _ROLE: Final = fold(ROLE_ID)
 _PRINCIPAL: Final = fold(PRINCIPAL_ID)
@@ -133,18 +138,26 @@ def holds(expression: Expression, action: str, attributes: Attributes) -> bool |
 
     `action` is folded. Nothing is raised.
     """
+    asked = _STANDS_FOR.get(action, ((action,),))
+    found = {_holds(expression, names, attributes) for names in asked}
+    if False in found:
+        return False
+    return None if None in found else True
+
+
+def _holds(expression: Expression, action: tuple[str, ...], attributes: Attributes) -> bool | None:
+    """As `holds`, of an action that goes by several names."""
     match expression:
         case Junction():
-            found = {holds(one, action, attributes) for one in expression.of}
+            found = {_holds(one, action, attributes) for one in expression.of}
             if (not expression.all) in found:
                 return not expression.all
             return None if None in found else expression.all
         case Negation():
-            inner = holds(expression.of, action, attributes)
+            inner = _holds(expression.of, action, attributes)
             return None if inner is None else not inner
         case Function():
-            asked = _STANDS_FOR.get(action, (action,))
-            return any(matches(expression.argument.text, one) for one in asked)
+            return any(matches(expression.argument.text, one) for one in action)
         case Comparison():
             return _compared(expression, attributes)
         case Exists():

@@ -24,7 +24,11 @@ VALUES: Final = {
     "PrincipalId": (PEOPLE, "Guid"),
     "PrincipalType": (TYPES, "String"),
 }
-ACTIONS: Final = (f"{PREFIX}/write", f"{PREFIX}/delete", f"{PREFIX}/read")
+MAKE_ELIGIBLE: Final = "Microsoft.Authorization/roleEligibilityScheduleRequests/write"
+ACTIONS: Final = (f"{PREFIX}/write", f"{PREFIX}/delete", f"{PREFIX}/read", MAKE_ELIGIBLE)
+PATTERNS: Final = (*ACTIONS, f"{PREFIX}/*", "*/Write")
+# What the action may be taken for besides itself.
+_TAKEN_FOR: Final = "context.takenFor"
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,21 @@ class Condition:
     text: str
     holds: str
     fails: str
+
+    @property
+    def grants(self) -> str:
+        """When it lets through what its assignment permits.
+
+        Who makes somebody eligible gives and takes a role later: both have to be allowed
+        (ADR 0014).
+        """
+        alone = self.holds.replace(_TAKEN_FOR, '""')
+        both = " && ".join(
+            self.holds.replace(_TAKEN_FOR, json.dumps(f"{PREFIX}/{verb}".lower()))
+            for verb in ("write", "delete")
+        )
+        eligible = f"context.action == {json.dumps(MAKE_ELIGIBLE.lower())}"
+        return f"(if {eligible} then ({both}) else ({alone}))"
 
 
 def condition(random: Random, depth: int = 2) -> Condition:
@@ -60,8 +79,9 @@ def _junction(parts: Sequence[Condition], word: str, *, all_of: bool) -> Conditi
 
 
 def _action(random: Random) -> Condition:
-    action = random.choice(ACTIONS)
-    holds = f"context.action == {json.dumps(action.lower())}"
+    action = random.choice(PATTERNS)
+    pattern = json.dumps(action.lower())
+    holds = f"context.action like {pattern} || {_TAKEN_FOR} like {pattern}"
     text = f"ActionMatches{{'{action}'}}"
     return Condition(text, f"({holds})", f"!({holds})")
 

@@ -275,7 +275,7 @@ class Maker:
             return self.random.choice(UNSUPPORTED)
         if chance < 0.25:
             made = condition(self.random)
-            world.conditions[made.text] = made.holds
+            world.conditions[made.text] = made.grants
             return made.text
         return ""
 
