@@ -127,16 +127,23 @@ def store(database_url: str, open_database: Callable[..., Database]) -> Store:
     return Store(open_database(database_url))
 
 
+def expiring(store: Store, now: datetime, last: Version | None) -> list[Version]:
+    """Answer a page of two, of what comes after the last one of the page before."""
+    after = None
+    if last is not None:
+        assert last.expiry_time is not None
+        after = (last.expiry_time, last.key)
+    return list(store.run(lambda tx: tx.versions.expiring(now, after, 2)))
+
+
 def test_what_is_due_comes_in_pages_by_its_time(store: Store) -> None:
     store.put(0)
     due = [store.put_deleted(patch, retention=1 + patch % 2) for patch in range(1, 6)]
     later = store.put_deleted(9, retention=100)
     now = NOW + timedelta(hours=3)
     seen: list[Version] = []
-    after = None
-    while page := store.run(lambda tx, after=after: tx.versions.expiring(now, after, 2)):
+    while page := expiring(store, now, seen[-1] if seen else None):
         seen += page
-        after = (page[-1].expiry_time, page[-1].key)
     assert {one.uid for one in seen} == {one.uid for one in due}
     assert seen == sorted(seen, key=lambda one: (one.expiry_time, one.key))
     assert later.uid not in {one.uid for one in seen}

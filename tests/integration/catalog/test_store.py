@@ -370,7 +370,7 @@ def test_versions_with_keys_of_a_customer_are_told_from_those_with_sources(
     encrypted, plain = (_put(published, _version((1, n, 0)), True, True) for n in (1, 2))
     used = {encrypted.name: (found.key,), plain.name: (key(f"{GROUP}/disks/d"),)}
     for name, keys in used.items():
-        published.run(lambda tx, name=name, keys=keys: tx.uses.replace(name, keys))
+        published.run(lambda tx, name=name, keys=keys: tx.uses.replace(name, keys))  # type: ignore[misc]
     names = published.run(lambda tx: tx.versions.encrypted(key(GALLERY), 9))
     assert names == [encrypted.name]
     published.run(lambda tx: tx.uses.replace(encrypted.name, ()))

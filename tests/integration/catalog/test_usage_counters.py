@@ -3,7 +3,7 @@
 import importlib
 import itertools
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import func, select, text
+from sqlalchemy import Select, func, select, text
 
 from services.catalog.domain.definition import Definition, Identifier
 from services.catalog.domain.disk_source import ByteSource, SourceDisk, SourceKind
@@ -65,8 +65,7 @@ class Store:
         statement = select(u.location, u.counter, u.value).where(
             u.subscription_key == subscription, u.value != 0
         )
-        rows = self.db.read(lambda c: c.execute(statement).all())
-        return {(location, counter): value for location, counter, value in rows}
+        return {(location, counter): value for location, counter, value in self._all(statement)}
 
     def rows(self, subscription: str) -> Mapping[tuple[str, str], int]:
         """Answer what the rows of a subscription say."""
@@ -81,16 +80,19 @@ class Store:
                 .where(table.c.subscription_key == subscription)
                 .group_by(table.c.location)
             )
-            for location, count in self.db.read(lambda c, of=counts: c.execute(of).all()):
+            for location, count in self._all(counts):
                 found[location, counter] += count
         v, r = tables.image_versions.c, tables.version_regions.c
         regions = select(r.location, r.stored_bytes, r.document).where(
             v.subscription_key == subscription, v.uid == r.version_uid
         )
-        for location, stored, document in self.db.read(lambda c: c.execute(regions).all()):
+        for location, stored, document in self._all(regions):
             found[location, "replicas"] += document.get("good", 0)
             found[location, "storedBytes"] += stored
         return {place: count for place, count in found.items() if count}
+
+    def _all(self, statement: Select[Any]) -> Sequence[Any]:
+        return self.db.read(lambda connection: connection.execute(statement).all())
 
 
 @pytest.fixture
@@ -218,6 +220,8 @@ class _Model:
                     self._tell(number, *rest)
                 case "leave":
                     self._leave(number, rest[0])
+                case _:
+                    raise AssertionError(step)
         except (AlreadyExists, ResourceExhausted):
             # All of it is undone.
             pass
@@ -320,13 +324,15 @@ def test_of_eight_writers_who_race_for_the_last_places_as_many_as_there_are_get_
     start = Barrier(8)
     told: list[tuple[str, str]] = []
 
+    def insert(name: str) -> None:
+        store.run(lambda tx: tx.galleries.insert(gallery(name)))
+
     def write(writer: int) -> int:
         start.wait()
         admitted = 0
         for number in range(6):
-            name = f"{place}/resourceGroups/g/galleries/w{writer}x{number}"
             try:
-                store.run(lambda tx, name=name: tx.galleries.insert(gallery(name)))
+                insert(f"{place}/resourceGroups/g/galleries/w{writer}x{number}")
             except ResourceExhausted as error:
                 told.append((error.metadata["limit"], error.metadata["used"]))
             else:
@@ -343,15 +349,17 @@ def test_of_eight_writers_who_race_for_the_last_places_as_many_as_there_are_get_
 def test_those_who_come_and_go_at_once_leave_the_counters_right(store: Store) -> None:
     place = subscription()
 
+    def write_one(made: Gallery, *, stays: bool) -> None:
+        store.run(lambda tx: tx.galleries.insert(made))
+        if not stays:
+            store.run(lambda tx: tx.galleries.delete(made.key))
+
     def write(writer: int) -> None:
         for number in range(5):
             # Some insert first what others insert last: their counters are in one order.
             for location in LOCATIONS if writer % 2 else LOCATIONS[::-1]:
                 name = f"{place}/resourceGroups/g/galleries/w{writer}{location}{number}"
-                made = gallery(name, location)
-                store.run(lambda tx, made=made: tx.galleries.insert(made))
-                if number % 2:
-                    store.run(lambda tx, made=made: tx.galleries.delete(made.key))
+                write_one(gallery(name, location), stays=number % 2 == 0)
 
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(write, range(6)))

@@ -299,9 +299,9 @@ def test_a_slot_that_began_with_the_source_goes_on_with_a_replica(world: World):
     other = replace(failed, slot="s2", state=CopyState.PENDING, owner="", fence=0)
     world.rows.transact(lambda tx: tx.replicas.put(other))
     disks = world.rows.read(lambda tx: tx.replicas.disks(UID, "home", "s1"))
-    for one in disks:
-        fresh = replace(one, slot="s2", state=CopyState.PENDING)
-        world.rows.transact(lambda tx, row=fresh: tx.replicas.put_disk(row))
+    again = [replace(one, slot="s2", state=CopyState.PENDING) for one in disks]
+    for one in again:
+        world.rows.transact(lambda tx, disk=one: tx.replicas.put_disk(disk))  # type: ignore[misc]
     with world.working():
         world.wait_state(CopyState.COMPLETED, "home", "s2")
         both = world.ensure(world.desired({"os": source}, {"home": 2}, form=VHD, generation=2))

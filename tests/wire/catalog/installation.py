@@ -304,6 +304,12 @@ class World:
         return found
 
 
+def status_of(error: Any) -> status_pb2.Status:
+    """Answer the status, with its details, that an error of gRPC brought."""
+    trailing = dict(error.trailing_metadata())
+    return status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
+
+
 class Refusal:
     """What an error says."""
 
@@ -339,7 +345,6 @@ def refused(code: grpc.StatusCode, reason: str = "") -> Iterator[Refusal]:
         yield found
     error: Any = raised.value
     assert error.code() is code, (error.code(), error.details())
-    trailing = dict(error.trailing_metadata())
-    found.read(status_pb2.Status.FromString(trailing["grpc-status-details-bin"]))
+    found.read(status_of(error))
     assert not reason or found.info.reason == reason, found.info
     assert found.info.domain == "catalog.stoa.dev"

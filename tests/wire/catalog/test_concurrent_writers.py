@@ -16,14 +16,14 @@ from typing import Any
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2
 from stoa.catalog.v1 import image_version_pb2, operation_metadata_pb2, target_region_pb2
 from stoa.catalog.v1 import image_version_requests_pb2 as requests_pb
 from stoa.catalog.v1 import target_region_requests_pb2 as pb
 
 from tests.integration.conftest import postgresql_server, postgresql_url  # noqa: F401 - fixtures
 from tests.wire.authz.installation import Installation
-from tests.wire.catalog.installation import Catalog, World
+from tests.wire.catalog.installation import Catalog, World, status_of
 from tests.wire.catalog.replication import Replication
 
 ROUNDS = 100
@@ -114,9 +114,8 @@ def _run(writer: Writer, start: Barrier) -> Outcome:
 
 
 def _reason(error: Any) -> str:
-    details = dict(error.trailing_metadata())["grpc-status-details-bin"]
     info = error_details_pb2.ErrorInfo()
-    for detail in status_pb2.Status.FromString(details).details:
+    for detail in status_of(error).details:
         if detail.Unpack(info):
             break
     return info.reason

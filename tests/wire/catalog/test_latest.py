@@ -236,14 +236,17 @@ def test_a_region_once_completed_stays_usable_through_later_generations(world: W
     request = target_region_requests_pb2.SetReplicaCountsRequest(name=version.name, replica_count=2)
     operation = world.owner.versions.SetReplicaCounts(request)
     assert latest(world, definition) == "1.0.0"
+
+    def await_state(state: Any) -> None:
+        world.until(version.name, lambda one: one.replication_status.summary[0].state == state)
+
     for state, more in (
         (REPLICATING, {"usable": True}),
         (FAILED, {"usable": True, "cause": copy_state_pb2.FailureCause(retryable=True)}),
         (DEGRADED, {"usable": True, "good": 1}),
     ):
         world.replication.tell(version.uid, "eastus", state, generation=2, **more)
-        at = state
-        world.until(version.name, lambda one, at=at: one.replication_status.summary[0].state == at)
+        await_state(state)
         assert latest(world, definition) == "1.0.0"
         assert latest(world, version.name) == "1.0.0"
         assert world.get(version.name).replication_status.summary[0].usable

@@ -10,7 +10,6 @@ import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from google.protobuf.field_mask_pb2 import FieldMask
-from google.rpc import status_pb2
 from stoa.catalog.v1 import (
     gallery_pb2,
     gallery_service_pb2,
@@ -42,7 +41,7 @@ from tests.wire.catalog.deletions import (
     told,
     undelete,
 )
-from tests.wire.catalog.installation import Catalog, Refusal, World, refused
+from tests.wire.catalog.installation import Catalog, Refusal, World, refused, status_of
 from tests.wire.catalog.replication import COMPLETED, FAILED, REMOVED, Replication
 from tests.wire.catalog.test_views import Consumer
 
@@ -197,15 +196,15 @@ def test_a_soft_deleted_version_cannot_be_changed(world: World) -> None:
         name=version.name, locations=["westus"]
     )
     counts = target_region_requests_pb2.SetReplicaCountsRequest(name=version.name, replica_count=2)
-    for method, request in (
-        (owner.UpdateImageVersion, update),
-        (owner.AddTargetRegions, add),
-        (owner.RemoveTargetRegions, remove),
-        (owner.SetReplicaCounts, counts),
-        (owner.DeleteImageVersion, pb.DeleteImageVersionRequest(name=version.name)),
+    for change in (
+        lambda: owner.UpdateImageVersion(update),
+        lambda: owner.AddTargetRegions(add),
+        lambda: owner.RemoveTargetRegions(remove),
+        lambda: owner.SetReplicaCounts(counts),
+        lambda: owner.DeleteImageVersion(pb.DeleteImageVersionRequest(name=version.name)),
     ):
         with refused(Code.FAILED_PRECONDITION, "VERSION_SOFT_DELETED") as found:
-            method(request)
+            change()
         assert found.info.metadata["resource"] == version.name
         assert found.info.metadata["purge_time"]
 
@@ -671,7 +670,7 @@ def _await_deleted(world: World, name: str) -> None:
             world.get(name)
         except grpc.RpcError as error:
             found = Refusal()
-            found.read(_status(error))
+            found.read(status_of(error))
             if found.info.reason != "VERSION_DELETED":
                 raise
             return
@@ -688,8 +687,3 @@ def _await_allowed(call: Callable[[], Any]) -> Any:
                 raise
         time.sleep(0.02)
     raise AssertionError("the role has not arrived")
-
-
-def _status(error: Any) -> status_pb2.Status:
-    details = dict(error.trailing_metadata())["grpc-status-details-bin"]
-    return status_pb2.Status.FromString(details)

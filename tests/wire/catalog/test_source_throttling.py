@@ -5,10 +5,10 @@ from typing import Any
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2
 
 from tests.wire.authz.installation import Installation
-from tests.wire.catalog.installation import Catalog, World, refused
+from tests.wire.catalog.installation import Catalog, World, refused, status_of
 from tests.wire.catalog.replication import Replication
 from tests.wire.catalog.test_managed_images import image_request
 from tests.wire.catalog.test_version_sources import create, disk, finish, request
@@ -32,10 +32,8 @@ def world(narrow: Catalog) -> World:
 
 
 def retry_after(error: Any) -> float:
-    trailing = dict(error.trailing_metadata())
-    status = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
     found = error_details_pb2.RetryInfo()
-    assert any(one.Unpack(found) for one in status.details)
+    assert any(one.Unpack(found) for one in status_of(error).details)
     return float(found.retry_delay.seconds)
 
 

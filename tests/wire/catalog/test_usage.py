@@ -8,7 +8,7 @@ from typing import Any
 
 import grpc
 import pytest
-from google.rpc import error_details_pb2, status_pb2
+from google.rpc import error_details_pb2
 from stoa.catalog.v1 import (
     gallery_pb2,
     gallery_service_pb2,
@@ -27,7 +27,7 @@ from services.catalog.domain import names
 from tests.wire.authz.installation import Installation
 from tests.wire.authz.installation import World as Policy
 from tests.wire.catalog.galleries import ADD, direct, share
-from tests.wire.catalog.installation import Catalog, Stubs, World, refused
+from tests.wire.catalog.installation import Catalog, Stubs, World, refused, status_of
 from tests.wire.catalog.replication import COMPLETED, GIB, REMOVED, Replication
 
 Code = grpc.StatusCode
@@ -417,11 +417,8 @@ def tight(small: World, policy: Policy) -> str:
 
 
 def failure(error: grpc.RpcError) -> error_details_pb2.QuotaFailure:
-    trailing = dict(error.trailing_metadata())  # type: ignore[attr-defined]
-    status = status_pb2.Status.FromString(trailing["grpc-status-details-bin"])
     found = error_details_pb2.QuotaFailure()
-    (detail,) = (one for one in status.details if one.Is(found.DESCRIPTOR))
-    detail.Unpack(found)
+    assert [one.Unpack(found) for one in status_of(error).details].count(True) == 1
     return found
 
 
@@ -533,7 +530,7 @@ def test_of_many_who_want_the_last_places_exactly_as_many_get_one(small: World, 
         try:
             small.owner.galleries.CreateGallery(request)
         except grpc.RpcError as error:
-            return error.code()  # type: ignore[attr-defined,no-any-return]
+            return error.code()
         return Code.OK
 
     with ThreadPoolExecutor(8) as threads:

@@ -142,8 +142,7 @@ def test_a_specialized_disk_or_snapshot_feeds_a_specialized_definition(
     world: World, kind: str
 ) -> None:
     source = {"disk": DISK, "snapshot": SNAPSHOT}[kind]
-    known = {"os_type": LINUX, "os_state": SPECIALIZED}
-    found = source.create(world, source.request(world, **known))
+    found = source.create(world, source.request(world, os_type=LINUX, os_state=SPECIALIZED))
     into = definition(world, os_state=SPECIALIZED)
     finish(world, create(world, request(world, disks={"os": {kind: found.name}}, into=into)))
 
