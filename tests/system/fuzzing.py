@@ -64,6 +64,10 @@ class Fuzzer:
         self._names: Final = names
         self._tokens: Final = tokens
         self._seeds: Final = seeds
+        self._all_names: Final = [name for found in names.values() for name in found]
+        # How many elements lists and maps of this request may have yet: those within others
+        # would be millions.
+        self._left = 0
         # How many of all values are absurd, and how many fields are present, in this request.
         self._absurd = 0.0
         self._present = 0.5
@@ -71,6 +75,7 @@ class Fuzzer:
     def request(self, method: MethodDescriptor) -> bytes:
         """Make one request, serialized; one in twelve is damaged after that."""
         chance = self._random
+        self._left = 1_000
         self._absurd = chance.choice((0.0, 0.03, 0.1, 0.3, 1.0))
         self._present = chance.choice((0.15, 0.5, 0.9))
         seeds = self._seeds.get(method.input_type.full_name, ())
@@ -138,7 +143,7 @@ class Fuzzer:
         return self._random.choice(found).split("/")[-1] if found else "absent1"
 
     def _all(self) -> list[str]:
-        return [name for names in self._names.values() for name in names]
+        return self._all_names
 
     def _message(self, kind: Any, depth: int) -> Message:
         message = GetMessageClass(kind)()
@@ -190,7 +195,10 @@ class Fuzzer:
                 value[key].CopyFrom(self._inner(values, depth))
 
     def _count(self) -> int:
-        return self._random.choice((0, 1, 1, 2, 3, 300) if self._is_absurd() else (1, 1, 2))
+        count = self._random.choice((0, 1, 1, 2, 3, 300) if self._is_absurd() else (1, 1, 2))
+        count = min(count, self._left)
+        self._left -= count
+        return count
 
     def _inner(self, field: FieldDescriptor, depth: int) -> Message:
         kind: Any = field.message_type

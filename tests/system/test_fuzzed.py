@@ -106,7 +106,7 @@ def defect(service: str, reply: bytes | Refusal) -> str:
     return ""
 
 
-def leak(loot: Loot, sent: bytes, reply: bytes | Refusal) -> str:
+def leak(secrets: set[str], sent: bytes, reply: bytes | Refusal) -> str:
     """What of the owner's secrets an answer tells to somebody who did not say it first."""
     if isinstance(reply, Refusal):
         said = reply.message + "".join(map(str, reply.details))
@@ -114,9 +114,7 @@ def leak(loot: Loot, sent: bytes, reply: bytes | Refusal) -> str:
         said = reply.decode("latin1")
     known = sent.decode("latin1").lower()
     said = said.lower()
-    return ", ".join(
-        one for one in loot.secrets if one.lower() in said and one.lower() not in known
-    )
+    return ", ".join(one for one in secrets if one in said and one not in known)
 
 
 def shown(method: MethodDescriptor, raw: bytes) -> str:
@@ -152,6 +150,7 @@ def attack(
     """Send everything to some methods of a service; answer what went wrong."""
     before, began = processes(target), time.monotonic()
     fuzzer = Fuzzer(seed, loot.names, loot.tokens, loot.seeds)
+    secrets = {one.lower() for one in loot.secrets}
     found, codes = [], Counter[str]()
     for method in methods:
         policy = method.GetOptions().Extensions[method_policy_pb2.policy]
@@ -163,7 +162,7 @@ def attack(
             wrong = defect(service, reply)
             if stranger and not wrong:
                 granted = changes and isinstance(reply, bytes)
-                told = leak(loot, raw, reply)
+                told = leak(secrets, raw, reply)
                 wrong = "granted" if granted else f"told {told}" if told else ""
             if wrong:
                 found.append(f"{method.full_name}: {wrong}\n{shown(method, raw)}")

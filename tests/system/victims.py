@@ -97,8 +97,8 @@ class Loot(grpc.UnaryUnaryClientInterceptor):
         resource = kind.GetOptions().Extensions[resource_pb2.resource].type
         if isinstance(message, operations_pb2.Operation):
             resource = "stoa.dev/Operation"
-        if resource == "stoa.dev/Region" or getattr(message, "name", "") == TENANT:
-            return  # Regions are everybody's, and everybody in a tenant may read it.
+        if _is_everybodys(message, resource):
+            return
         for field, value in message.ListFields():
             if field.name == (resource and "name"):
                 self._add(self.names[resource], value)
@@ -122,6 +122,13 @@ class Loot(grpc.UnaryUnaryClientInterceptor):
             for one in (ids | set(self.tokens)) - self._revisions
             if len(one) >= 14 and any(map(str.isdigit, one))
         }
+
+
+def _is_everybodys(message: Any, resource: str) -> bool:
+    """Whether anybody may read it: regions, built-in roles, and one's own tenant."""
+    if resource == "stoa.dev/RoleDefinition":
+        return bool(message.type == message.TYPE_BUILT_IN)
+    return resource == "stoa.dev/Region" or getattr(message, "name", "") == TENANT
 
 
 def _messages(field: Any, value: Any) -> Iterator[Message]:
