@@ -216,6 +216,12 @@ def grpc_name(code: int) -> str:
     return next(one.name for one in grpc.StatusCode if one.value[0] == code)
 
 
+def wanted(region: Any) -> tuple[int, str]:
+    """What replication is asked for in a region: how many replicas, on what."""
+    name = storage_pb2.StorageAccountType.Name(region.storage_account_type)
+    return region.replica_count, name.removeprefix("STORAGE_ACCOUNT_TYPE_")
+
+
 def _stable(model: Gallery | Definition | Version, found: Any) -> Differences:
     """A resource keeps its identity; the first reply tells it."""
     model.uid = model.uid or found.uid

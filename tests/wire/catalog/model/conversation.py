@@ -223,7 +223,7 @@ class Conversation(RuleBasedStateMachine):
             for one in version.targets
             if version.rows[one.location].removed is None
         }
-        shown = {one.location: sending.wanted(one) for one in asked.regions}
+        shown = {one.location: comparing.wanted(one) for one in asked.regions}
         assert shown == expected, f"{version.name}: {shown} instead of {expected}"
         assert asked.HasField("read_end_time") is version.soft_deleted, asked
         assert asked.home_location == version.location, asked

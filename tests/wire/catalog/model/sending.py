@@ -155,12 +155,6 @@ def other(message: Any) -> Any:
     return changed
 
 
-def wanted(region: Any) -> tuple[int, str]:
-    """What replication is asked for in a region: how many replicas, on what."""
-    name = storage_pb2.StorageAccountType.Name(region.storage_account_type)
-    return region.replica_count, name.removeprefix("STORAGE_ACCOUNT_TYPE_")
-
-
 def resolve(request: Resolve) -> Any:
     found = image_resolution_pb2.ResolveImageVersionRequest(
         image=request.image, location=request.location
