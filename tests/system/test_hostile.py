@@ -79,7 +79,7 @@ def internal(
 
 @pytest.mark.parametrize("service", SERVICES)
 @pytest.mark.parametrize("certificate", ["none", "of another authority"])
-def test_the_door_for_services_needs_a_certificate_of_this_installation(
+def test_t31_the_door_for_services_needs_a_certificate_of_this_installation(
     installation: Installation, tmp_path: Path, service: str, certificate: str
 ) -> None:
     foreign = None
@@ -97,7 +97,7 @@ def test_the_door_for_services_needs_a_certificate_of_this_installation(
 
 
 @pytest.mark.parametrize("workload", WORKLOADS)
-def test_a_workload_may_call_what_lists_it_and_what_is_everybodys(
+def test_t15_a_workload_may_call_what_lists_it_and_what_is_everybodys(
     installation: Installation, workload: str
 ) -> None:
     listed, entered = set(), {}
@@ -132,7 +132,7 @@ def test_a_workload_may_call_what_lists_it_and_what_is_everybodys(
     ],
     ids=lambda header: header[0],
 )
-def test_no_header_makes_a_caller_somebody_else(
+def test_t10_no_header_makes_a_caller_somebody_else(
     installation: Installation, victim: Victim, header: tuple[str, str]
 ) -> None:
     nobody = installation.client("nobody")
@@ -142,7 +142,9 @@ def test_no_header_makes_a_caller_somebody_else(
 
 
 @pytest.mark.parametrize("audience", SERVICES)
-def test_a_token_for_one_service_opens_no_other(installation: Installation, audience: str) -> None:
+def test_t11_a_token_for_one_service_opens_no_other(
+    installation: Installation, audience: str
+) -> None:
     view = installation.view
     token = make_token(
         installation.layout,

@@ -114,7 +114,7 @@ def test_a_message_beyond_four_mebibytes_is_not_read(installation: Installation)
 
 
 @pytest.mark.parametrize("size", [9_000, 70_000])
-def test_metadata_beyond_eight_kibibytes_are_refused_and_harm_nobody(
+def test_t32_metadata_beyond_eight_kibibytes_are_refused_and_harm_nobody(
     victim: Victim, size: int
 ) -> None:
     stub = victim.owner.of(GalleryServiceStub)

@@ -188,7 +188,7 @@ def vhd_request(sown: Victim, path: str) -> Any:
 @pytest.mark.parametrize(
     "path", ["../client.toml", "/etc/passwd", "web/../../x", "./web/os.vhd", "web//os.vhd", "a%2fb"]
 )
-def test_a_path_of_a_vhd_stays_below_its_account(sown: Victim, path: str) -> None:
+def test_t3_a_path_of_a_vhd_stays_below_its_account(sown: Victim, path: str) -> None:
     stub = sown.owner.of(VirtualMachineServiceStub)
     found = refusal(stub.CreateVirtualMachine, vhd_request(sown, path))
     assert found.code is INVALID

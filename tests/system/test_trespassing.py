@@ -91,7 +91,7 @@ def _absent(name: str) -> str:
     return name[:-1] + ("0" if name[-1] != "0" else "1")
 
 
-def test_what_exists_and_what_does_not_are_one_answer_to_whom_it_is_not_for(
+def test_t5_what_exists_and_what_does_not_are_one_answer_to_whom_it_is_not_for(
     victim: Victim, mallory: Mallory
 ) -> None:
     loot, compared = victim.owner.loot, 0
@@ -122,7 +122,7 @@ def test_what_exists_and_what_does_not_are_one_answer_to_whom_it_is_not_for(
     assert compared >= 15
 
 
-def test_operations_and_replications_of_others_are_as_if_they_were_not(
+def test_t6_operations_and_replications_of_others_are_as_if_they_were_not(
     victim: Victim, mallory: Mallory
 ) -> None:
     operations: Any = operations_pb2_grpc.OperationsStub(mallory.client.channel("catalog"))
@@ -147,7 +147,7 @@ def test_operations_and_replications_of_others_are_as_if_they_were_not(
         assert mine[0] is DENIED
 
 
-def test_a_page_token_is_good_for_its_caller_and_its_list_alone(
+def test_t6_a_page_token_is_good_for_its_caller_and_its_list_alone(
     victim: Victim, mallory: Mallory
 ) -> None:
     request = resource_group_service_pb2.ListResourceGroupsRequest(parent=SUBSCRIPTION, page_size=1)
@@ -166,7 +166,7 @@ def test_a_page_token_is_good_for_its_caller_and_its_list_alone(
         assert set(found.fields) == {"page_token"}
 
 
-def test_nobody_copies_the_blob_or_the_image_of_somebody_else(
+def test_t1_nobody_copies_the_blob_or_the_image_of_somebody_else(
     victim: Victim, mallory: Mallory
 ) -> None:
     group = make_group(mallory.client, mallory.subscription)
@@ -208,7 +208,7 @@ def test_a_request_id_of_somebody_else_answers_nothing_of_theirs(
     assert mine.uid != theirs.uid
 
 
-def test_a_community_gallery_that_was_reset_is_as_if_it_never_was(victim: Victim) -> None:
+def test_t7_a_community_gallery_that_was_reset_is_as_if_it_never_was(victim: Victim) -> None:
     owner = victim.owner
     galleries = owner.of(GalleryServiceStub)
 

@@ -97,7 +97,7 @@ def test_a_lease_that_ends_while_authz_is_asked_has_ended():
         system.begin(Kind.READ)
 
 
-def test_after_the_lease_authz_decides_every_read():
+def test_t18_after_the_lease_authz_decides_every_read():
     system = System(ROLE, HELD)
     system.clock.advance(5.0)
     access = system.begin(Kind.READ)
@@ -278,7 +278,7 @@ def test_without_a_snapshot_nothing_is_decided():
             system.begin(kind)
 
 
-def test_content_of_a_newer_policy_is_never_judged_by_an_older_one():
+def test_t17_content_of_a_newer_policy_is_never_judged_by_an_older_one():
     system = System(ROLE, HELD)
     access = system.begin(Kind.READ)
     row = system.authz.write(REVOKE).revision
@@ -292,7 +292,7 @@ def test_content_of_a_newer_policy_is_never_judged_by_an_older_one():
 
 
 @pytest.mark.parametrize("seed", range(40))
-def test_no_schedule_lets_a_mutation_through_after_its_revocation(seed):
+def test_t17_no_schedule_lets_a_mutation_through_after_its_revocation(seed):
     """Random steps of feed, clock and writer; the right is given and taken at random."""
     chosen = random.Random(seed)
     system = System(ROLE, patience=0.0)
@@ -328,7 +328,7 @@ def test_what_two_accesses_of_a_call_decide_is_of_one_revision():
     assert not system.begin(Kind.READ).allowed(READ, VERSION)
 
 
-def test_a_denial_says_what_was_asked_and_nothing_else():
+def test_t9_a_denial_says_what_was_asked_and_nothing_else():
     access = System(ROLE).begin(Kind.READ)
     spelled = VERSION.replace("golden", "Golden")
     with pytest.raises(PermissionDenied) as raised:

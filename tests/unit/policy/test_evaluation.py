@@ -238,7 +238,7 @@ class Counted(str):
         return super().__eq__(other)
 
 
-def test_the_work_at_a_crowded_scope_is_bounded_by_who_asks():
+def test_t26_the_work_at_a_crowded_scope_is_bounded_by_who_asks():
     crowd = [user(f"u{number}") for number in range(5_000)]
     index = world(
         role(READ),
@@ -418,7 +418,7 @@ def test_a_principal_of_another_tenant_may_hold_an_assignment():
     assert ask(world(role(READ), assign("r1", GALLERY, carol)), READ, VERSION, carol).allowed
 
 
-def test_tenants_with_the_same_names_do_not_affect_each_other():
+def test_t28_tenants_with_the_same_names_do_not_affect_each_other():
     twin = user("alice", OTHER_TENANT)
     index = world(
         role(READ),

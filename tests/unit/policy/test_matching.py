@@ -44,7 +44,7 @@ def test_every_star_but_the_last_is_atomic():
     assert re.fullmatch(r"\(\?s:x(\(\?>\.\*\?a\)){199}\.\*ab\)", text)
 
 
-def test_a_pattern_that_drives_backtracking_matchers_mad_is_answered():
+def test_t27_a_pattern_that_drives_backtracking_matchers_mad_is_answered():
     # 18 seconds with `.*`, and not in a lifetime with two hundred stars of them: that the
     # test ends is what it asserts.
     assert not matches("*a" * 8 + "b", "a" * 60)

@@ -262,7 +262,7 @@ def test_case_81_nobody_gives_themselves_a_role_above_their_own_scope(world):
         stubs.assignments.CreateRoleAssignment(world.assignment(user, "Owner", beside))
 
 
-def test_case_82_who_comes_after_under_the_same_name_holds_nothing(world):
+def test_t24_case_82_who_comes_after_under_the_same_name_holds_nothing(world):
     subscription = world.subscription()
     upn = f"{world.id('joiner')}@example.org"
 
@@ -323,7 +323,7 @@ def test_case_87_decisions_change_exactly_at_the_revision_of_a_move(world):
     assert [reads(gaining, token).allowed for token in tokens] == [False, True, False]
 
 
-def test_case_88_what_was_granted_on_a_resource_does_not_come_back_with_its_name(authz, world):
+def test_t24_case_88_what_was_granted_on_a_resource_does_not_come_back_with_its_name(authz, world):
     user = world.user()
     gallery = f"{world.subscription()}/resourceGroups/rg/galleries/g"
     world.assign(user, "Reader", gallery)
@@ -346,7 +346,7 @@ def test_case_88_what_was_granted_on_a_resource_does_not_come_back_with_its_name
     assert allowed(world.called(user), gallery, "Microsoft.Compute/galleries/write")
 
 
-def test_case_89_thousands_of_groups_forty_deep_and_none_cut_off(authz, world):
+def test_t26_case_89_thousands_of_groups_forty_deep_and_none_cut_off(authz, world):
     user, subscription = world.user(), world.subscription()
     many = 5_000
 

@@ -451,7 +451,7 @@ def digest_of(world, *changes):
     return simulated(world.installation.service(), *changes).digest
 
 
-def test_a_tenant_may_demand_the_digest_of_a_simulation(world, strict):
+def test_t22_a_tenant_may_demand_the_digest_of_a_simulation(world, strict):
     with refused(Code.FAILED_PRECONDITION, "SIMULATION_DIGEST_REQUIRED"):
         strict.apply(2, ENABLE, mode=COMMUNITY)
     digest = digest_of(world, sharing(strict, ENABLE))

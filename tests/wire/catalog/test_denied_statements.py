@@ -55,7 +55,7 @@ def alone(catalog: Catalog) -> Iterator[None]:
 
 
 @pytest.mark.parametrize("name", sorted(GUARDED))
-def test_nothing_is_looked_up_for_whom_the_method_is_not(catalog: Catalog, name: str) -> None:
+def test_t8_nothing_is_looked_up_for_whom_the_method_is_not(catalog: Catalog, name: str) -> None:
     method = GUARDED[name]
     request = GetMessageClass(method.input_type)()
     path = method.GetOptions().Extensions[method_policy_pb2.policy].scope_field
@@ -86,7 +86,7 @@ def stranger(policy: Policy, catalog: Catalog) -> tuple[Any, str]:
 
 
 @pytest.mark.parametrize("field", ["blob", "disk_encryption_set", "disk", "source", "encryption"])
-def test_nothing_is_looked_up_of_a_source_that_is_not_the_callers(
+def test_t1_nothing_is_looked_up_of_a_source_that_is_not_the_callers(
     catalog: Catalog, world: World, policy: Policy, field: str
 ) -> None:
     stubs, subscription = stranger(policy, catalog)

@@ -248,7 +248,7 @@ def test_a_deadline_reaches_the_servicer_and_is_recorded(tokens: Tokens) -> None
     run(tokens, scenario, servicer)
 
 
-def test_a_stream_ends_when_access_is_lost(tokens: Tokens) -> None:
+def test_t25_a_stream_ends_when_access_is_lost(tokens: Tokens) -> None:
     async def scenario(server: AioServer, client: Any, grants: Grants) -> None:
         stream = client("WatchBooks", pb.ListBooksRequest(parent="shelves/a"), timeout=20)
         await stream.read()

@@ -43,7 +43,7 @@ from tests.wire.kernel.library import (
 WAIT = pb.GetBookRequest(name="shelves/a/books/b")
 
 
-def test_a_server_with_a_method_without_a_usable_rule_does_not_start(tokens: Tokens) -> None:
+def test_t16_a_server_with_a_method_without_a_usable_rule_does_not_start(tokens: Tokens) -> None:
     settings = ServerSettings(DOMAIN, client=Listen("127.0.0.1:0"))
     server = Server(settings, Guards(tokens.authenticator, Grants()))
     server.register(BROKEN, object())

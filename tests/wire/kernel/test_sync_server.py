@@ -83,7 +83,7 @@ def test_two_tokens_are_unauthenticated(client: Client, tokens: Tokens) -> None:
     assert error.code() is grpc.StatusCode.UNAUTHENTICATED
 
 
-def test_identity_headers_change_nothing(client: Client) -> None:
+def test_t10_identity_headers_change_nothing(client: Client) -> None:
     answer = client("WhoAmI", pb.Text(), ("x-user-id", "root"), ("x-ms-client-principal", "root"))
     assert answer.text == f"{ANN} 0"
 

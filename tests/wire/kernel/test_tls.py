@@ -258,7 +258,7 @@ def test_the_aio_server_follows_its_certificate_too(
         ServerSettings(DOMAIN, internal=Listen("127.0.0.1:0")),
     ],
 )
-def test_a_listener_that_lets_in_anybody_does_not_start(
+def test_t31_a_listener_that_lets_in_anybody_does_not_start(
     tokens: Tokens, settings: ServerSettings
 ) -> None:
     server = Server(settings, Guards(tokens.authenticator, Grants()))

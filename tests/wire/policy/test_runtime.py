@@ -190,7 +190,7 @@ def test_before_the_first_snapshot_nothing_is_decided(authz, channel):
         (grpc.StatusCode.DEADLINE_EXCEEDED, "DEADLINE_EXCEEDED", Unavailable),
     ],
 )
-def test_no_failure_of_authz_is_a_permission(authz, runtime, code, reason, error):
+def test_t19_no_failure_of_authz_is_a_permission(authz, runtime, code, reason, error):
     reach(runtime, 2)
     authz.paused = True
     authz.write(role("*", id="r2"))

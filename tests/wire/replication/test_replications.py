@@ -207,7 +207,7 @@ def test_a_grant_signed_by_another_key_is_refused(service: Service, world: World
         ("sources", {}),
     ],
 )
-def test_a_grant_for_other_work_is_refused(service: Service, world: World, claim, value):
+def test_t2_a_grant_for_other_work_is_refused(service: Service, world: World, claim, value):
     world.region("home")
     wanted = world.desired({"os": world.blob(b"x")}, {"home": 1})
     swapped = world.sign(world.claims(wanted) | {claim: value})

@@ -252,7 +252,7 @@ def hostile() -> dict[str, Callable[[dict[str, Any]], str]]:
 
 
 @pytest.mark.parametrize("name", hostile())
-def test_a_hostile_token_proves_nothing(
+def test_t13_a_hostile_token_proves_nothing(
     verifier: TokenVerifier, claims: dict[str, Any], name: str
 ) -> None:
     with pytest.raises(Unauthenticated) as refused:
@@ -305,7 +305,7 @@ def test_a_new_key_is_found_once_its_id_is_seen(
     assert reads.count == 2
 
 
-def test_invented_key_ids_cause_one_read_per_cooldown(
+def test_t14_invented_key_ids_cause_one_read_per_cooldown(
     source: Callable[..., KeySource], clock: FakeClock, claims: dict[str, Any]
 ) -> None:
     reads = Reads(document(jwk(EC_KEY.public_key(), "ec")))
@@ -323,7 +323,7 @@ def test_invented_key_ids_cause_one_read_per_cooldown(
     assert reads.count == 3
 
 
-def test_the_last_good_keys_stay_while_the_issuer_is_down(
+def test_t14_the_last_good_keys_stay_while_the_issuer_is_down(
     source: Callable[..., KeySource], clock: FakeClock, claims: dict[str, Any]
 ) -> None:
     reads = Reads(document(jwk(EC_KEY.public_key(), "ec")))
