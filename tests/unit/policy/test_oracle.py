@@ -152,7 +152,7 @@ def _is_minimal(answer: Accessible) -> None:
 
 def test_cedar_allows_a_conjunction_where_it_allows_every_part_of_it():
     seen: Counter[Reason] = Counter()
-    for seed in rounds(0.1, decisions=40):
+    for seed in rounds(0.3, decisions=40):
         _, world = made(f"linked {seed}")
         asking = asker(world, Random(f"questions {seed}"))
         index, cedar = index_of(world), Cedar(world)
