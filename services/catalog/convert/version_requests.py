@@ -27,7 +27,7 @@ from services.catalog.domain.version import (
     WholeSource,
     WholeSourceKind,
 )
-from services.catalog.usecases.version_create import CreateVersion
+from services.catalog.usecases.version_draft import CreateVersion
 from services.catalog.usecases.version_sources import DiskSpec
 from services.kernel.names import Name, key
 

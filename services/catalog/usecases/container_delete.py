@@ -12,9 +12,8 @@ from services.catalog.ports.transaction import Mutation, Transact, Tx
 from services.catalog.usecases import cascade, deletes, deletion_blocks, linked
 from services.catalog.usecases.deletes import Deletable, Delete
 from services.catalog.usecases.deletion_blocks import Block
-from services.catalog.usecases.linked import Demand
+from services.catalog.usecases.linked import Demand, authority_of
 from services.catalog.usecases.updates import check_etag
-from services.catalog.usecases.version_create import authority_of
 from services.kernel.errors import Aborted, NotFound
 
 _READ: Final = 1000

@@ -19,7 +19,7 @@ from services.catalog.ports.calls import Context, Subscriptions
 from services.catalog.ports.policy import SharingAuthority
 from services.catalog.ports.rows import ShownGallery
 from services.catalog.ports.transaction import Mutation, Transact, Tx
-from services.catalog.usecases import checks, gallery_contents, sharing
+from services.catalog.usecases import checks, gallery_contents, pending_sharing
 from services.catalog.usecases.galleries import SHARE_ACTION, check_texts, new_public_name
 from services.catalog.usecases.resource_groups import tags_after
 from services.catalog.usecases.updates import Update, admit, refuse_absent, revised
@@ -131,7 +131,7 @@ def update(
             tx.galleries.reserve_public_name(changed.sharing.public_name, gallery.uid)
         changed = revised(changed, context)
         if copies and changed.sharing.shared:
-            changed = sharing.retold(changed, context)
+            changed = pending_sharing.retold(changed, context)
         tx.galleries.update(changed)
         return ShownGallery(changed, tx.galleries.view_locations(changed.key))
 
@@ -147,7 +147,7 @@ def _tell(name: Name, transact: Transact, authority: SharingAuthority, clock: Cl
     if gallery is None or gallery.pending is None or gallery.pending.change is not None:
         return
     try:
-        sharing.finish(gallery, transact, authority, clock)
+        pending_sharing.finish(gallery, transact, authority, clock)
     except StoaError:
         _LOG.info("authz is told of %s later", gallery.name, exc_info=True)
 

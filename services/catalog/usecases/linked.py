@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from services.catalog.domain import names, reasons
+from services.catalog.domain.desired import Authority
 from services.catalog.ports.calls import Context, Subscriptions
 from services.kernel.errors import NotFound, PermissionDenied
+from services.kernel.ids import new_uid
 from services.kernel.names import key
 from services.kernel.violations import Violations
 
@@ -88,3 +90,15 @@ def authorize(
             metadata={**found, "field": at_fault.field},
             resource=error.resource,
         ) from error
+
+
+def authority_of(context: Context, action: str, demands: tuple[Demand, ...]) -> Authority:
+    """Record the decision of a call, for the grants that are signed from it."""
+    caller = context.caller
+    return Authority(
+        subject=f"tenants/{caller.tenant}/users/{caller.subject}",
+        action=action,
+        demands=tuple((one.action, one.scope) for one in demands),
+        decision=new_uid(),
+        revision=context.access.revision,
+    )

@@ -18,26 +18,19 @@ from services.catalog.domain.gallery import (
     PendingShare,
     ShareChange,
     ShareOperation,
-    Sharing,
 )
 from services.catalog.ports.calls import Context, Subscriptions
 from services.catalog.ports.policy import ShareAnswer, SharingAuthority
 from services.catalog.ports.rows import Contents
 from services.catalog.ports.transaction import Mutation, Transact, Tx
 from services.catalog.usecases import checks, gallery_contents
+from services.catalog.usecases.pending_sharing import agreed_on, apply, end, finish
 from services.catalog.usecases.updates import admit
 from services.kernel.clock import Clock
-from services.kernel.errors import (
-    Aborted,
-    FailedPrecondition,
-    InvalidArgument,
-    NotFound,
-    ResourceExhausted,
-)
+from services.kernel.errors import Aborted, NotFound
 from services.kernel.names import Name, Pattern
 from services.kernel.violations import Violations
 
-_REFUSED = (InvalidArgument, NotFound, FailedPrecondition, ResourceExhausted, Aborted)
 # How often the changes of others are finished before a call gives up.
 _TURNS = 5
 _LISTED = 100
@@ -103,12 +96,12 @@ def share(
     if command.validate_only:
         before, pending = transact(wanted.checked)
         answer = authority.apply(before, pending, dry=True)
-        after = _agreed(before, pending, answer)
+        after = agreed_on(before, pending, answer)
     else:
         before, pending = _begun(wanted, transact, authority, context.clock)
-        answer = _applied(before, pending, transact, authority, wait=command.wait)
-        after = _agreed(before, pending, answer)
-        transact(lambda tx: _end(tx, before, pending, answer, clock=context.clock))
+        answer = apply(before, pending, transact, authority, wait=command.wait)
+        after = agreed_on(before, pending, answer)
+        transact(lambda tx: end(tx, before, pending, answer, clock=context.clock))
     seen = sharing.audience(before.sharing, after.sharing)
 
     def result(tx: Tx) -> Shared:
@@ -126,43 +119,6 @@ def share(
     return mutation.commit(result)
 
 
-def finish(gallery: Gallery, transact: Transact, authority: SharingAuthority, clock: Clock) -> None:
-    """Finish the change that a gallery has pending, or take it back where it is refused.
-
-    Raises:
-        Unavailable, DeadlineExceeded: authz does not answer.
-    """
-    pending = gallery.pending
-    if pending is None:
-        return
-    try:
-        answer = authority.apply(gallery, pending)
-    except _REFUSED as refusal:
-        # Whoever wanted it is not there any more: the gallery tells.
-        failure = refusal.message
-        transact(lambda tx: _take_back(tx, gallery, pending, failure=failure))
-        return
-    transact(lambda tx: _end(tx, gallery, pending, answer, clock=clock))
-
-
-def retold(gallery: Gallery, context: Context) -> Gallery:
-    """Answer a gallery of which the policy is to learn what is said anew: `allow_copy`.
-
-    Its revision is that of the change: telling the policy is no change of a caller.
-    """
-    caller = context.caller
-    return replace(
-        gallery,
-        pending=PendingShare(
-            request_id=str(uuid4()),
-            change=None,
-            wanted=replace(gallery.sharing, sequence=gallery.sharing.sequence + 1),
-            start_time=context.clock.now(),
-            caller="" if caller.is_workload else caller.id,
-        ),
-    )
-
-
 @dataclass(frozen=True, slots=True)
 class _Step:
     """The first transaction of a change."""
@@ -176,7 +132,7 @@ class _Step:
         """Check a step and answer what it would be, without a trace of it."""
         gallery, pending = self._checked(tx)
         if gallery.pending is not None:
-            raise _pending(gallery)
+            raise _not_finished(gallery)
         return gallery, pending
 
     def begun(self, tx: Tx) -> tuple[Gallery, PendingShare | None]:
@@ -219,71 +175,10 @@ def _begun(
         if pending is not None:
             return gallery, pending
         finish(gallery, transact, authority, clock)
-    raise _pending(gallery)
+    raise _not_finished(gallery)
 
 
-def _applied(
-    gallery: Gallery,
-    pending: PendingShare,
-    transact: Transact,
-    authority: SharingAuthority,
-    *,
-    wait: bool,
-) -> ShareAnswer:
-    try:
-        return authority.apply(gallery, pending, wait=wait)
-    except _REFUSED:
-        transact(lambda tx: _take_back(tx, gallery, pending))
-        raise
-
-
-def _agreed(gallery: Gallery, pending: PendingShare, answer: ShareAnswer) -> Gallery:
-    """Answer the gallery with what the policy has now."""
-    agreed: Sharing = replace(
-        pending.wanted,
-        groups=answer.groups,
-        blocked=answer.blocked,
-        community_enabled=answer.community_enabled,
-        policy_revision=answer.revision,
-        consistency_token=answer.consistency_token,
-        failure="",
-    )
-    return replace(gallery, sharing=agreed, pending=None)
-
-
-def _end(
-    tx: Tx, before: Gallery, pending: PendingShare, answer: ShareAnswer, *, clock: Clock
-) -> None:
-    gallery = _still_pending(tx, before, pending)
-    if gallery is None:
-        return
-    agreed = _agreed(gallery, pending, answer)
-    if pending.change is not None:
-        agreed = replace(agreed, revision=gallery.revision + 1, update_time=clock.now())
-    tx.galleries.update(agreed)
-
-
-def _take_back(tx: Tx, before: Gallery, pending: PendingShare, *, failure: str = "") -> None:
-    gallery = _still_pending(tx, before, pending)
-    if gallery is not None:
-        # The number is spent: a later step must be told from a late repetition of this one.
-        left = replace(
-            gallery.sharing,
-            sequence=pending.wanted.sequence,
-            failure=failure or gallery.sharing.failure,
-        )
-        tx.galleries.update(replace(gallery, sharing=left, pending=None))
-
-
-def _still_pending(tx: Tx, before: Gallery, pending: PendingShare) -> Gallery | None:
-    """Answer the gallery, locked, unless somebody else has finished the change."""
-    gallery = tx.galleries.get(before.key, lock=True)
-    if gallery is None or gallery.uid != before.uid or gallery.pending is None:
-        return None
-    return gallery if gallery.pending.request_id == pending.request_id else None
-
-
-def _pending(gallery: Gallery) -> Aborted:
+def _not_finished(gallery: Gallery) -> Aborted:
     return Aborted(
         f"another change of the sharing of {gallery.name} is not finished; try again",
         reason=reasons.SHARING_PENDING,

@@ -1,47 +1,22 @@
 """Creating an image version."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from datetime import datetime
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from services.catalog.domain import encryption_rules, features, names, reasons, uefi
 from services.catalog.domain.audit import APPEND_AUDIT
 from services.catalog.domain.definition import Definition
-from services.catalog.domain.desired import (
-    ENSURE_REPLICAS,
-    WRITE_ACTION,
-    Authority,
-    desired_of,
-)
+from services.catalog.domain.desired import ENSURE_REPLICAS, WRITE_ACTION, Authority, desired_of
 from services.catalog.domain.encryption_rules import entries
 from services.catalog.domain.gallery import SharingMode
-from services.catalog.domain.hardware import HyperVGeneration, StorageType
+from services.catalog.domain.hardware import HyperVGeneration
 from services.catalog.domain.needs import needed_by
 from services.catalog.domain.progress import provisioning_state
 from services.catalog.domain.region_status import RegionStatus
-from services.catalog.domain.resource import ProvisioningState
-from services.catalog.domain.targets import (
-    Placement,
-    check_capacity,
-    check_confidential,
-    check_home,
-    check_replica_sets,
-    check_shallow,
-    note_unknown,
-    place,
-)
-from services.catalog.domain.uefi import UefiSettings
+from services.catalog.domain.targets import Placement, check_confidential
 from services.catalog.domain.usage import UsageLimits
-from services.catalog.domain.version import (
-    Number,
-    ReplicationMode,
-    SafetyProfile,
-    TargetRegion,
-    Version,
-    WaitMode,
-    WholeSource,
-)
+from services.catalog.domain.version import ReplicationMode, Version, WaitMode
 from services.catalog.ports.calls import Context, Regions, Subscriptions
 from services.catalog.ports.operations import StartedOperation, VersionChange
 from services.catalog.ports.transaction import Mutation, Tx
@@ -55,41 +30,19 @@ from services.catalog.usecases import (
     version_sources,
 )
 from services.catalog.usecases.definitions import check_gallery
-from services.catalog.usecases.linked import Demand
+from services.catalog.usecases.linked import Demand, authority_of
 from services.catalog.usecases.version_contents import Seen
-from services.catalog.usecases.version_sources import DiskSpec, SourceRequest
+from services.catalog.usecases.version_draft import (
+    REGIONS,
+    UEFI,
+    CreateVersion,
+    draw_up,
+)
+from services.catalog.usecases.version_sources import SourceRequest
 from services.kernel.errors import AlreadyExists, ResourceInfo, Unimplemented
-from services.kernel.ids import new_uid
-from services.kernel.names import Name, parse_version
 from services.kernel.violations import Violations
 
 _SHARED: Final = frozenset({SharingMode.GROUPS, SharingMode.COMMUNITY})
-_REGIONS: Final = "image_version.target_regions"
-_UEFI: Final = "image_version.uefi_settings"
-
-
-@dataclass(frozen=True, slots=True)
-class CreateVersion:
-    """A version to be made of a definition; `target_regions` are spelled as they were sent."""
-
-    parent: Name
-    id: str
-    location: str
-    source: WholeSource | None
-    disks: tuple[DiskSpec, ...]
-    target_regions: tuple[TargetRegion, ...]
-    uefi: UefiSettings | None
-    replica_count: int | None
-    exclude_from_latest: bool
-    storage_type: StorageType
-    mode: ReplicationMode
-    end_of_life_time: datetime | None
-    safety: SafetyProfile | None
-    tags: Mapping[str, str]
-    wait_for: WaitMode
-    accept_terms: bool = False
-    validate_only: bool = False
-
 
 Look = Callable[[SourceRequest], Seen]
 """Looks at the sources of a request before the transaction: `version_contents.look`."""
@@ -118,17 +71,15 @@ def create(
     """
     violations = context.violations
     of_sources = version_sources.check_shape(command.source, command.disks, violations)
-    sets = version_encryption.demands(entries(command.target_regions, _REGIONS), violations)
+    sets = version_encryption.demands(entries(command.target_regions, REGIONS), violations)
     demands = (*of_sources, *sets)
     target = Demand(WRITE_ACTION, command.parent.text, "parent")
     linked.authorize(target, demands, context)
-    number = _number(command, violations)
     info = checks.subscription(subscriptions, command.parent.text, violations)
-    draft = _draft(command, context, number, tenant=info.tenant if info else "")
-    draft, placed = _place(draft, command, regions, violations)
+    draft, placed = draw_up(command, context, regions, tenant=info.tenant if info else "")
     checks.enabled_regions(info, placed, violations)
     if command.uefi is not None:
-        uefi.check(command.uefi, _UEFI, violations)
+        uefi.check(command.uefi, UEFI, violations)
     linked.refuse_foreign(of_sources, subscriptions, violations)
     request = version_sources.well_named(
         SourceRequest(command.source, command.disks, command.accept_terms), violations
@@ -207,85 +158,6 @@ def start(
     )
 
 
-def authority_of(context: Context, action: str, demands: tuple[Demand, ...]) -> Authority:
-    """Record the decision of a call, for the grants that are signed from it."""
-    caller = context.caller
-    return Authority(
-        subject=f"tenants/{caller.tenant}/users/{caller.subject}",
-        action=action,
-        demands=tuple((one.action, one.scope) for one in demands),
-        decision=new_uid(),
-        revision=context.access.revision,
-    )
-
-
-def _number(command: CreateVersion, violations: Violations) -> Number:
-    if not violations.has_field("image_version_id"):
-        with violations.collect():
-            return parse_version(command.id, field="image_version_id")
-    return (0, 0, 0)
-
-
-def _draft(command: CreateVersion, context: Context, number: Number, *, tenant: str) -> Version:
-    now = context.clock.now()
-    return Version(
-        name=f"{command.parent.text}/versions/{command.id}",
-        uid=new_uid(),
-        location="",
-        create_time=now,
-        update_time=now,
-        policy_revision=context.access.revision,
-        state=ProvisioningState.CREATING,
-        tags=command.tags,
-        number=number,
-        tenant=tenant,
-        source=command.source,
-        disks=(),
-        target_regions=(),
-        publish_time=now,
-        replica_count=command.replica_count if command.replica_count is not None else 1,
-        exclude_from_latest=command.exclude_from_latest,
-        storage_type=command.storage_type,
-        mode=command.mode,
-        end_of_life_time=command.end_of_life_time,
-        safety=command.safety,
-        uefi_digest=command.uefi.digest if command.uefi else "",
-    )
-
-
-def _place(
-    draft: Version, command: CreateVersion, regions: Regions, violations: Violations
-) -> tuple[Version, list[Placement]]:
-    """Answer the draft with its regions, noting everything that is wrong with them."""
-    spellings = [one.location for one in command.target_regions if one.location]
-    found = regions.find([*spellings, command.location] if command.location else spellings)
-    home = found.get(command.location)
-    field = "image_version.location"
-    if not command.location:
-        violations.add(field, "a region is required")
-    elif home is None:
-        note_unknown(violations, field, command.location, known=regions.known())
-    targets = command.target_regions
-    if not targets and home is not None:
-        targets = (TargetRegion(command.location),)
-    placed = place(targets, found, _REGIONS, violations, known=regions.known())
-    draft = replace(
-        draft,
-        location=home.id if home else "",
-        target_regions=tuple(one.target for one in placed),
-    )
-    if home is not None:
-        check_home(placed, home.id, _REGIONS, violations)
-        check_shallow(draft, placed, _REGIONS, violations)
-    check_capacity(draft, placed, violations)
-    check_replica_sets(placed, violations)
-    encryption_rules.check_alike(placed, violations)
-    if command.source is None:
-        disks = [one.disk for one in command.disks]
-        encryption_rules.check_disks(placed, disks, violations, stored=False)
-    return draft, placed
-
-
 def _check_definition(
     version: Version,
     definition: Definition,
@@ -301,7 +173,7 @@ def _check_definition(
         encryption_rules.check_disks(placed, disks, violations, stored=True)
     if version.uefi_digest and definition.hyper_v_generation is HyperVGeneration.V1:
         violations.precondition(
-            "UEFI_SETTINGS", _UEFI, f"{definition.name} is of generation V1, which has no UEFI"
+            "UEFI_SETTINGS", UEFI, f"{definition.name} is of generation V1, which has no UEFI"
         )
 
 

@@ -22,9 +22,8 @@ from services.catalog.ports.operations import StartedOperation
 from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import deletes, deletion_blocks, source_holds
 from services.catalog.usecases.deletion_blocks import Block
-from services.catalog.usecases.linked import Demand
+from services.catalog.usecases.linked import Demand, authority_of
 from services.catalog.usecases.updates import check_etag, revised
-from services.catalog.usecases.version_create import authority_of
 from services.kernel.errors import NotFound, ResourceInfo
 from services.kernel.names import Name, parent
 

@@ -31,10 +31,9 @@ from services.catalog.ports.calls import Context, Regions, Subscriptions
 from services.catalog.ports.operations import StartedOperation
 from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks, linked, next_generation, version_encryption
-from services.catalog.usecases.linked import Demand
+from services.catalog.usecases.linked import Demand, authority_of
 from services.catalog.usecases.next_generation import Planned, Requested
 from services.catalog.usecases.updates import admit
-from services.catalog.usecases.version_create import authority_of
 from services.catalog.usecases.version_delete import missing
 from services.kernel.names import Name
 from services.kernel.violations import Violations

@@ -14,10 +14,9 @@ from services.catalog.ports.operations import StartedOperation, VersionChange
 from services.catalog.ports.transaction import Mutation, Tx
 from services.catalog.usecases import checks, version_encryption
 from services.catalog.usecases.definitions import check_gallery, check_plan
-from services.catalog.usecases.linked import Demand
+from services.catalog.usecases.linked import Demand, authority_of
 from services.catalog.usecases.next_generation import next_statuses
 from services.catalog.usecases.updates import check_etag, revised
-from services.catalog.usecases.version_create import authority_of
 from services.catalog.usecases.version_delete import missing
 from services.kernel.names import Name, parent
 from services.kernel.violations import Violations

@@ -29,11 +29,10 @@ from services.catalog.ports.calls import Context, Regions, Subscriptions
 from services.catalog.ports.operations import StartedOperation
 from services.catalog.ports.transaction import Mutation, Transact, Tx
 from services.catalog.usecases import checks, linked, next_generation, version_encryption
-from services.catalog.usecases.linked import Demand
+from services.catalog.usecases.linked import Demand, authority_of
 from services.catalog.usecases.next_generation import Planned, Requested
 from services.catalog.usecases.resource_groups import tags_after
 from services.catalog.usecases.updates import Update, admit, refuse_absent
-from services.catalog.usecases.version_create import authority_of
 from services.catalog.usecases.version_delete import missing
 from services.kernel.errors import Aborted
 from services.kernel.field_mask import FieldTable, replaced

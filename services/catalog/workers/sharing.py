@@ -7,7 +7,7 @@ from typing import Final
 
 from services.catalog.ports.policy import SharingAuthority
 from services.catalog.ports.transaction import Transact
-from services.catalog.usecases import sharing
+from services.catalog.usecases import pending_sharing
 from services.kernel.clock import Clock
 from services.kernel.errors import StoaError
 
@@ -39,7 +39,7 @@ class ShareFinisher:
         finished = 0
         for gallery in left:
             try:
-                sharing.finish(gallery, self._transact, self._authority, self._clock)
+                pending_sharing.finish(gallery, self._transact, self._authority, self._clock)
             except StoaError:
                 _LOG.warning("the sharing of %s is still pending", gallery.name, exc_info=True)
             else:
