@@ -18,6 +18,7 @@ from services.policy.decision import Decision, Question, Reason
 from services.policy.directory import Directory
 from services.policy.evaluation import evaluate, evaluate_all
 from services.policy.fresh_head import no_answer
+from services.policy.guessing import Guessing
 from services.policy.index import PolicyIndex
 from services.policy.scopes import Scope, View, ViewKind
 
@@ -41,11 +42,13 @@ class LocalAccess:
         *,
         now: datetime,
         observe: Observer = unobserved,
+        guessing: Guessing | None = None,
     ) -> None:
         self.index: Final = index
         self._identities: Final = identities
         self._now: Final = now
         self._observe: Final = observe
+        self._guessing: Final = guessing
 
     @property
     def revision(self) -> int:
@@ -66,9 +69,12 @@ class LocalAccess:
         Raises:
             PermissionDenied: not held, or `scope` does not exist.
             NotFound: `scope` is a view of what is not shared with the caller's subscription.
+            ResourceExhausted: too many such views were tried.
             InvalidName: `scope` is no scope.
         """
         decision = self.decide(action, scope, attributes)
+        if self._guessing is not None:
+            self._guessing.tell(decision, scope)
         if not decision.allowed:
             raise denial(decision.reason, action, scope)
 
@@ -112,6 +118,8 @@ class LocalAccess:
         ]
         decision = evaluate_all(self.index, items, now=self._now)
         self._observe(questions[decision.item], decision)
+        if self._guessing is not None:
+            self._guessing.tell(decision, *told(decision, questions))
         if not decision.allowed:
             action, scope, _ = demands[decision.item]
             raise denial(decision.reason, action, scope)
@@ -133,6 +141,7 @@ class RemoteAccess:
     token: str
     timeout: Callable[[], float]
     observe: Observer = unobserved
+    guessing: Guessing | None = None
 
     @property
     def revision(self) -> int:
@@ -145,9 +154,12 @@ class RemoteAccess:
         Raises:
             PermissionDenied: not held, or `scope` does not exist.
             NotFound: `scope` is a view of what is not shared with the caller's subscription.
+            ResourceExhausted: too many such views were tried.
             Unavailable: authz does not answer.
         """
         decision = self._ask((Question(action, scope),))
+        if self.guessing is not None:
+            self.guessing.tell(decision, scope)
         if not decision.allowed:
             raise denial(decision.reason, action, scope)
 
@@ -167,6 +179,8 @@ class RemoteAccess:
             raise ValueError("a conjunction of nothing would always hold")
         refuse_without_token(self.identities, questions, self.directory)
         decision = self._ask(questions)
+        if self.guessing is not None:
+            self.guessing.tell(decision, *told(decision, questions))
         if not decision.allowed:
             action, scope, _ = demands[decision.item]
             raise denial(decision.reason, action, scope)
@@ -193,6 +207,13 @@ class RemoteAccess:
         )
         self.observe(questions[decision.item], decision)
         return decision
+
+
+def told(decision: Decision, questions: Sequence[Question]) -> tuple[str, ...]:
+    """Answer the scopes about which a conjunction tells anything: all, or the first denied."""
+    if decision.allowed:
+        return tuple(one.scope for one in questions)
+    return (questions[decision.item].scope,)
 
 
 def denial(reason: Reason, action: str, scope: str) -> Exception:

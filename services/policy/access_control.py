@@ -10,11 +10,13 @@ from typing import Final
 from services.kernel.clock import Clock, SystemClock
 from services.kernel.errors import Unavailable
 from services.kernel.rpc.access import Caller, Kind
+from services.kernel.rpc.guesses import GuessLimit
 from services.policy.access import LocalAccess, Observer, RemoteAccess, unobserved
 from services.policy.authority import Head, PolicyAuthority
 from services.policy.callers import Callers
 from services.policy.consistency import ConsistencyToken, LogPosition, invalid_token
 from services.policy.fresh_head import FreshHead, no_answer
+from services.policy.guessing import Guessing
 from services.policy.index import PolicyIndex
 from services.policy.replica import PolicyReplica
 
@@ -42,14 +44,26 @@ class PolicyAccessControl:
         clock: Clock | None = None,
         observe: Observer = unobserved,
         patience: float = PATIENCE,
+        guesses: GuessLimit | None = None,
     ) -> None:
-        """`patience` is how long, in seconds, a replica that is behind is waited for."""
+        """Put together.
+
+        Args:
+            replica: what decides while it is fresh.
+            authority: what decides otherwise.
+            callers: reads who a caller is.
+            clock: the time.
+            observe: is told every decision.
+            patience: how long, in seconds, a replica that is behind is waited for.
+            guesses: how many views each caller may name that are not theirs to see.
+        """
         self._replica: Final = replica
         self._authority: Final = authority
         self._callers: Final = callers or Callers()
         self._clock: Final = clock or SystemClock()
         self._observe: Final = observe
         self._patience: Final = patience
+        self._guesses: Final = guesses or GuessLimit(clock=clock)
         self._head: Final = FreshHead(authority.head)
 
     @property
@@ -107,6 +121,10 @@ class PolicyAccessControl:
         head = self._head.get(self._time_left(deadline))
         return self._remote(caller, head.position, head.token, deadline)
 
+    def guessing(self, caller: Caller) -> Guessing:
+        """Answer what counts the views that a caller names, for views that nothing decides."""
+        return Guessing(self._guesses, caller)
+
     def close(self) -> None:
         """Stop asking for heads."""
         self._head.close()
@@ -156,7 +174,13 @@ class PolicyAccessControl:
 
     def _local(self, caller: Caller, index: PolicyIndex) -> LocalAccess:
         identities = self._callers.identities(caller, index.directory)
-        return LocalAccess(index, identities, now=self._clock.now(), observe=self._observe)
+        return LocalAccess(
+            index,
+            identities,
+            now=self._clock.now(),
+            observe=self._observe,
+            guessing=self.guessing(caller),
+        )
 
     def _remote(
         self, caller: Caller, position: LogPosition, token: str, deadline: float
@@ -170,6 +194,7 @@ class PolicyAccessControl:
             token,
             timeout=lambda: self._time_left(deadline),
             observe=self._observe,
+            guessing=self.guessing(caller),
         )
 
     def _time_left(self, deadline: float) -> float:

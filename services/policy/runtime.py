@@ -8,6 +8,7 @@ from stoa.authz.v1.authorization_service_pb2_grpc import AuthorizationServiceStu
 from stoa.authz.v1.policy_feed_service_pb2_grpc import PolicyFeedServiceStub
 
 from services.kernel.ids import new_uid
+from services.kernel.rpc.guesses import PER_MINUTE, GuessLimit
 from services.kernel.rpc.serving import open_channel
 from services.kernel.telemetry.telemetry import Telemetry
 from services.policy.access import Observer, unobserved
@@ -31,6 +32,7 @@ class PolicyRuntime:
         name: str,
         own_issuer: str = "",
         observe: Observer = unobserved,
+        guesses_per_minute: int = PER_MINUTE,
     ) -> None:
         """Put together; nothing is called before `start`.
 
@@ -42,6 +44,7 @@ class PolicyRuntime:
                 this process is added.
             own_issuer: the `iss` of the installation's own tokens.
             observe: is told every decision.
+            guesses_per_minute: how many views a caller may name that are not theirs to see.
         """
         feed = PolicyFeedServiceStub(feed_channel)
         self.replica: Final = PolicyReplica()
@@ -49,7 +52,11 @@ class PolicyRuntime:
             feed, AuthorizationServiceStub(questions_channel), f"{name}-{new_uid()}"
         )
         self.control: Final = PolicyAccessControl(
-            self.replica, authority, callers=Callers(own_issuer), observe=observe
+            self.replica,
+            authority,
+            callers=Callers(own_issuer),
+            observe=observe,
+            guesses=GuessLimit(guesses_per_minute),
         )
         self._follower: Final = PolicyFeed(feed, self.replica).follower()
         self._reporter: Final = Reporter(self.replica, authority)
@@ -89,7 +96,13 @@ def open_policy(
         stack=stack,
         telemetry=telemetry,
     )
-    runtime = PolicyRuntime(feed, questions, name=name, own_issuer=config.token_issuer)
+    runtime = PolicyRuntime(
+        feed,
+        questions,
+        name=name,
+        own_issuer=config.token_issuer,
+        guesses_per_minute=config.guesses_per_minute,
+    )
     runtime.start()
     stack.callback(runtime.stop)
     return runtime

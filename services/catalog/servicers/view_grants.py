@@ -62,6 +62,7 @@ class ViewGrants:
         Raises:
             NotFound: it does not exist, is not enabled or not shared with the subscription: one
                 answer for all of these.
+            ResourceExhausted: too many such galleries were tried.
         """
         # The region says nothing about who sees a gallery, and may be `-`.
         consumer, gallery = names.subscription_of(name.text), name.ids[self._variable]
@@ -70,6 +71,9 @@ class ViewGrants:
         if grant is None and not isinstance(call.access, LocalAccess):
             # authz has allowed the view: it is there, and the copy of the policy here too old.
             raise _too_old()
+        if name.has_wildcard:
+            # Only the right to look for views was decided, and not this one.
+            self._d.control.guessing(call.caller).found(there=grant is not None)
         if grant is None:
             raise self.missing(name)
         return grant

@@ -143,7 +143,11 @@ class Catalog:
         )
         self._stack.callback(feed.close)
         self.runtime = PolicyRuntime(
-            feed, self.foundation.authz, name="catalog", own_issuer=self.config.token_issuer
+            feed,
+            self.foundation.authz,
+            name="catalog",
+            own_issuer=self.config.token_issuer,
+            guesses_per_minute=self.config.guesses_per_minute,
         )
         self.runtime.start()
         self._stack.callback(self.runtime.stop)

@@ -29,7 +29,9 @@ if _version_not_supported:
 class CommunityGalleryServiceStub:
     """Community galleries, read from a subscription of the consumer in one region.
     The caller needs the action at that subscription; what is seen there is
-    decided by the publisher. Everything is read-only.
+    decided by the publisher. Everything is read-only. A caller
+    who names too many galleries that are not there for them is refused with
+    TOO_MANY_REQUESTS, whatever they name, until they have waited.
     """
 
     def __init__(self, channel):
@@ -78,7 +80,9 @@ class CommunityGalleryServiceStub:
 class CommunityGalleryServiceServicer:
     """Community galleries, read from a subscription of the consumer in one region.
     The caller needs the action at that subscription; what is seen there is
-    decided by the publisher. Everything is read-only.
+    decided by the publisher. Everything is read-only. A caller
+    who names too many galleries that are not there for them is refused with
+    TOO_MANY_REQUESTS, whatever they name, until they have waited.
     """
 
     def GetCommunityGallery(self, request, context):
@@ -223,7 +227,9 @@ def add_CommunityGalleryServiceServicer_to_server(servicer, server):
 class CommunityGalleryService:
     """Community galleries, read from a subscription of the consumer in one region.
     The caller needs the action at that subscription; what is seen there is
-    decided by the publisher. Everything is read-only.
+    decided by the publisher. Everything is read-only. A caller
+    who names too many galleries that are not there for them is refused with
+    TOO_MANY_REQUESTS, whatever they name, until they have waited.
     """
 
     @staticmethod

@@ -30,7 +30,9 @@ GRPC_VERSION: str
 class CommunityGalleryServiceStub:
     """Community galleries, read from a subscription of the consumer in one region.
     The caller needs the action at that subscription; what is seen there is
-    decided by the publisher. Everything is read-only.
+    decided by the publisher. Everything is read-only. A caller
+    who names too many galleries that are not there for them is refused with
+    TOO_MANY_REQUESTS, whatever they name, until they have waited.
     """
 
     @_typing.overload
@@ -107,7 +109,9 @@ class CommunityGalleryServiceStub:
 class CommunityGalleryServiceAsyncStub(CommunityGalleryServiceStub):
     """Community galleries, read from a subscription of the consumer in one region.
     The caller needs the action at that subscription; what is seen there is
-    decided by the publisher. Everything is read-only.
+    decided by the publisher. Everything is read-only. A caller
+    who names too many galleries that are not there for them is refused with
+    TOO_MANY_REQUESTS, whatever they name, until they have waited.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -180,7 +184,9 @@ class CommunityGalleryServiceAsyncStub(CommunityGalleryServiceStub):
 class CommunityGalleryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Community galleries, read from a subscription of the consumer in one region.
     The caller needs the action at that subscription; what is seen there is
-    decided by the publisher. Everything is read-only.
+    decided by the publisher. Everything is read-only. A caller
+    who names too many galleries that are not there for them is refused with
+    TOO_MANY_REQUESTS, whatever they name, until they have waited.
     """
 
     @_abc_1.abstractmethod

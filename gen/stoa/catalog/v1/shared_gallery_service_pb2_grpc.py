@@ -29,7 +29,9 @@ if _version_not_supported:
 class SharedGalleryServiceStub:
     """Directly shared galleries, read from a subscription of the consumer in one
     region. The caller needs the action at that subscription; what is seen there
-    is decided by the publisher. Everything is read-only.
+    is decided by the publisher. Everything is read-only. A
+    caller who names too many galleries that are not there for them is refused with
+    TOO_MANY_REQUESTS, whatever they name, until they have waited.
     """
 
     def __init__(self, channel):
@@ -73,7 +75,9 @@ class SharedGalleryServiceStub:
 class SharedGalleryServiceServicer:
     """Directly shared galleries, read from a subscription of the consumer in one
     region. The caller needs the action at that subscription; what is seen there
-    is decided by the publisher. Everything is read-only.
+    is decided by the publisher. Everything is read-only. A
+    caller who names too many galleries that are not there for them is refused with
+    TOO_MANY_REQUESTS, whatever they name, until they have waited.
     """
 
     def GetSharedGallery(self, request, context):
@@ -198,7 +202,9 @@ def add_SharedGalleryServiceServicer_to_server(servicer, server):
 class SharedGalleryService:
     """Directly shared galleries, read from a subscription of the consumer in one
     region. The caller needs the action at that subscription; what is seen there
-    is decided by the publisher. Everything is read-only.
+    is decided by the publisher. Everything is read-only. A
+    caller who names too many galleries that are not there for them is refused with
+    TOO_MANY_REQUESTS, whatever they name, until they have waited.
     """
 
     @staticmethod

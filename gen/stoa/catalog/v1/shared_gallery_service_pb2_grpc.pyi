@@ -30,7 +30,9 @@ GRPC_VERSION: str
 class SharedGalleryServiceStub:
     """Directly shared galleries, read from a subscription of the consumer in one
     region. The caller needs the action at that subscription; what is seen there
-    is decided by the publisher. Everything is read-only.
+    is decided by the publisher. Everything is read-only. A
+    caller who names too many galleries that are not there for them is refused with
+    TOO_MANY_REQUESTS, whatever they name, until they have waited.
     """
 
     @_typing.overload
@@ -96,7 +98,9 @@ class SharedGalleryServiceStub:
 class SharedGalleryServiceAsyncStub(SharedGalleryServiceStub):
     """Directly shared galleries, read from a subscription of the consumer in one
     region. The caller needs the action at that subscription; what is seen there
-    is decided by the publisher. Everything is read-only.
+    is decided by the publisher. Everything is read-only. A
+    caller who names too many galleries that are not there for them is refused with
+    TOO_MANY_REQUESTS, whatever they name, until they have waited.
     """
 
     def __init__(self, channel: _aio.Channel) -> None: ...
@@ -158,7 +162,9 @@ class SharedGalleryServiceAsyncStub(SharedGalleryServiceStub):
 class SharedGalleryServiceServicer(metaclass=_abc_1.ABCMeta):
     """Directly shared galleries, read from a subscription of the consumer in one
     region. The caller needs the action at that subscription; what is seen there
-    is decided by the publisher. Everything is read-only.
+    is decided by the publisher. Everything is read-only. A
+    caller who names too many galleries that are not there for them is refused with
+    TOO_MANY_REQUESTS, whatever they name, until they have waited.
     """
 
     @_abc_1.abstractmethod

@@ -71,8 +71,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     ERROR_REASON_QUOTA_EXCEEDED: _ErrorReason.ValueType  # 14
     """RESOURCE_EXHAUSTED: a limit is reached; `QuotaFailure` names it."""
     ERROR_REASON_TOO_MANY_REQUESTS: _ErrorReason.ValueType  # 15
-    """RESOURCE_EXHAUSTED: too many calls of this kind are under way; retry after
-    the delay in `RetryInfo`.
+    """RESOURCE_EXHAUSTED: too many calls of this kind are under way, or the
+    caller named too many views that are not there for them; retry after the
+    delay in `RetryInfo`. Metadata: `kind`.
     """
     ERROR_REASON_POSITION_COMPACTED: _ErrorReason.ValueType  # 16
     """OUT_OF_RANGE: the position to resume from is no longer held. Metadata:
@@ -150,8 +151,9 @@ ERROR_REASON_RESOURCE_NOT_EMPTY: ErrorReason.ValueType  # 13
 ERROR_REASON_QUOTA_EXCEEDED: ErrorReason.ValueType  # 14
 """RESOURCE_EXHAUSTED: a limit is reached; `QuotaFailure` names it."""
 ERROR_REASON_TOO_MANY_REQUESTS: ErrorReason.ValueType  # 15
-"""RESOURCE_EXHAUSTED: too many calls of this kind are under way; retry after
-the delay in `RetryInfo`.
+"""RESOURCE_EXHAUSTED: too many calls of this kind are under way, or the
+caller named too many views that are not there for them; retry after the
+delay in `RetryInfo`. Metadata: `kind`.
 """
 ERROR_REASON_POSITION_COMPACTED: ErrorReason.ValueType  # 16
 """OUT_OF_RANGE: the position to resume from is no longer held. Metadata:
