@@ -264,6 +264,7 @@ def outbox_handlers(foundation: Foundation) -> Mapping[str, Handler]:
     """Answer what sends each kind of message; extended by whoever adds a kind."""
     client = replication.ReplicationClient(foundation.replication)
     signer = GrantSigner(foundation.config.grant_key, foundation.clock)
+    told = AuthzAudit(foundation.authz)
     scopes = authz.AuthzScopes(foundation.authz)
 
     def replicas(desired: Desired) -> Cause | None:
@@ -280,6 +281,7 @@ def outbox_handlers(foundation: Foundation) -> Mapping[str, Handler]:
             cancel_regions=client.cancel,
             scopes=scopes,
             read=lambda payload: read_document(Desired, payload),
+            tell=told.append,
         ),
         **sources.handlers(
             foundation.transact,
@@ -287,7 +289,7 @@ def outbox_handlers(foundation: Foundation) -> Mapping[str, Handler]:
             scopes=scopes,
         ),
         **audit.handlers(
-            AuthzAudit(foundation.authz).append,
+            told.append,
             lambda payload: read_document(AuditEntry, payload),
         ),
     }

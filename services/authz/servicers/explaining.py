@@ -16,6 +16,7 @@ from services.kernel.errors import NotFound
 from services.kernel.rpc.call import Call
 from services.policy.decision import Decision, Question, Reason
 from services.policy.evaluation import evaluate
+from services.policy.index import PolicyIndex
 from services.policy.trace import Trace, trace
 
 _READ_ELIGIBLE: Final = "Microsoft.Authorization/roleEligibilitySchedules/read"
@@ -53,29 +54,31 @@ class Explanations(Deciding):
         """Compute the trace of a decision again, at its revision and its time."""
         made = self._decisions.find(decision_id)
         current = self._history.current()
+        subject = "" if made is None else _principal(made.subject, current)
         own = self._context.control.principals_of(call.caller, current)
         if (
             made is None
             or made.epoch != current.epoch
             or not (
                 call.caller.is_workload
-                or (made.subject and made.subject in own)
+                or (subject and subject in own)
                 or self._may_read(call, made.resource)
             )
         ):
-            raise NotFound(
-                "there is no such decision, or it is not the caller's to see",
-                reason="DECISION_NOT_FOUND",
-                metadata={"decision_id": decision_id},
-            )
+            raise _not_found(decision_id)
         index = self._exactly(made.revision, current)
         question = Question(
             made.action, made.resource, made.plane, attributes(made.action, made.context)
         )
-        found = trace(index, made.subject, question, now=made.time)
-        recorded = Decision(made.allowed, Reason(made.reason), made.revision)
+        if evaluate(index, subject, question, now=made.time).invalid:
+            # A service told of something that is no action, or no resource.
+            raise _not_found(decision_id)
+        found = trace(index, subject, question, now=made.time)
+        # A service need not tell the reason.
+        reason = Reason(made.reason) if made.reason else found.decision.reason
+        recorded = Decision(made.allowed, reason, made.revision)
         answer = decision(recorded, made.id, self._at(index), made.epoch)
-        return self._response(call, found, question, answer, asked=self._asked(made.subject))
+        return self._response(call, found, question, answer, asked=self._asked(subject))
 
     def _response(
         self,
@@ -115,6 +118,21 @@ class Explanations(Deciding):
         name = Spelling.of(self._context.store, [subject])(subject)
         tenant, _, principal_id = name.rpartition("/")
         return decision_pb2.Subject(tenant=tenant.rpartition("/")[0], principal_id=principal_id)
+
+
+def _not_found(decision_id: str) -> NotFound:
+    return NotFound(
+        "there is no such decision, or it is not the caller's to see",
+        reason="DECISION_NOT_FOUND",
+        metadata={"decision_id": decision_id},
+    )
+
+
+def _principal(subject: str, index: PolicyIndex) -> str:
+    """Answer the key of a principal; a service that tells of one may know its id alone."""
+    parts = subject.split("/")
+    known = index.directory.principal(parts[1], parts[3]) if len(parts) == 4 else None
+    return subject if known is None else known.key
 
 
 def _caller(call: Call) -> decision_pb2.Subject:

@@ -32,6 +32,7 @@ class AuthzAudit:
             action=entry.action,
             resource=entry.resource,
             outcome=audit_record_pb2.AuditRecord.OUTCOME_DONE,
+            decision_id=entry.decision_id,
             revision=entry.revision,
             trace_parent=trace_parent,
             details=details,

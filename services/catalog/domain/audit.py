@@ -7,6 +7,7 @@ from typing import Final
 
 APPEND_AUDIT: Final = "append_audit"
 TERMS_ACCEPTED: Final = "terms.accepted"
+REPLICAS_WANTED: Final = "replicas.wanted"
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,7 +16,7 @@ class AuditEntry:
 
     `request_id` is that under which it is told, again and again, until the log has it. `caller`
     is the name of the principal, `resource` what it was done to, `revision` that of the policy
-    which allowed it.
+    which allowed it. `decision_id` is that of the decision by which it was, if it has one.
     """
 
     request_id: str
@@ -26,3 +27,4 @@ class AuditEntry:
     resource: str
     revision: int
     details: Mapping[str, str]
+    decision_id: str = ""

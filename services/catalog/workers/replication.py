@@ -2,10 +2,13 @@
 
 import json
 import logging
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Protocol
 
+from services.catalog.domain.audit import REPLICAS_WANTED, AuditEntry
 from services.catalog.domain.desired import (
+    CATALOG_ITSELF,
     DELETE_VERSION,
     ENSURE_REPLICAS,
     SOFT_DELETE_VERSION,
@@ -38,8 +41,12 @@ def handlers(
     cancel_regions: Callable[[str, Sequence[str]], None],
     scopes: Scopes,
     read: Callable[[Any], Desired],
+    tell: Callable[[AuditEntry, str], None],
 ) -> Mapping[str, Handler]:
-    """Answer the handlers of the messages about versions and what holds them, by their kinds."""
+    """Answer the handlers of the messages about versions and what holds them, by their kinds.
+
+    `tell` has the audit log know a decision, with the trace that it was made in.
+    """
     versions: Final = _Versions(transact, replicas, scopes)
 
     def delete_resource(message: OutboxMessage) -> None:
@@ -50,13 +57,39 @@ def handlers(
     def cancel(message: OutboxMessage) -> None:
         version_cancel.send(json.loads(message.payload), transact, cancel_regions)
 
+    def brought_about(bring: Callable[[Desired], None]) -> Handler:
+        def handle(message: OutboxMessage) -> None:
+            desired = read(json.loads(message.payload))
+            # First, so that the log has a decision before anything comes of it.
+            if desired.authority.subject != CATALOG_ITSELF:
+                tell(_decision(desired, message), message.trace_context)
+            bring(desired)
+
+        return handle
+
     return {
         version_cancel.CANCEL_REGIONS: cancel,
-        ENSURE_REPLICAS: lambda message: versions.ensure(read(json.loads(message.payload))),
-        SOFT_DELETE_VERSION: lambda message: versions.lower(read(json.loads(message.payload))),
-        DELETE_VERSION: lambda message: versions.delete(read(json.loads(message.payload))),
+        ENSURE_REPLICAS: brought_about(versions.ensure),
+        SOFT_DELETE_VERSION: brought_about(versions.lower),
+        DELETE_VERSION: brought_about(versions.delete),
         deletes.DELETE_RESOURCE: delete_resource,
     }
+
+
+def _decision(desired: Desired, message: OutboxMessage) -> AuditEntry:
+    """Answer the decision by which something is wanted; told again, it is the same."""
+    authority = desired.authority
+    return AuditEntry(
+        request_id=str(uuid.UUID(authority.decision)),
+        event_time=message.create_time,
+        caller=authority.subject,
+        method=REPLICAS_WANTED,
+        action=authority.action,
+        resource=desired.name,
+        revision=authority.revision,
+        details={"generation": str(desired.generation), "version_uid": desired.uid},
+        decision_id=authority.decision,
+    )
 
 
 class _Versions:

@@ -1,5 +1,7 @@
 """Explain: how a decision comes about, less what its reader may not see."""
 
+import uuid
+
 import grpc
 import pytest
 from stoa.authz.v1 import (
@@ -205,31 +207,51 @@ def test_a_conjunction_is_explained_by_the_item_that_decided_it(world):
     assert (found.action, found.resource) == (WRITE, one)
 
 
-def test_a_decision_that_a_service_told_the_audit_log_of_can_be_explained(world):
-    user, subscription = world.user(), world.subscription()
-    world.assign(user, "Contributor", subscription)
-    decision = checked(world.called(user), subscription, WRITE)
-    told = new_uid()
+def told(world, user, decision, *, action=WRITE, **more):
+    """A decision that the catalog made by its own replica."""
+    decision_id = new_uid()
     record = audit_record_pb2.AuditRecord(
         caller=user,
         method="stoa.catalog.v1.GalleryService/CreateGallery",
-        action=WRITE,
-        resource=subscription,
+        action=action,
         outcome=audit_record_pb2.AuditRecord.OUTCOME_DONE,
-        reason=reason("ROLE_ASSIGNMENT"),
-        decision_id=told,
+        decision_id=decision_id,
         revision=decision.revision,
+        **more,
     )
     record.event_time.GetCurrentTime()
     world.installation.service().audit.AppendAuditRecords(
         audit_service_pb2.AppendAuditRecordsRequest(
-            audit_records=[record], request_id="9b0f3c1e-7a55-4f0e-9a43-0d7d2a4c51aa"
+            audit_records=[record], request_id=str(uuid.uuid4())
         )
     )
-    found = by_id(world.called(user), told)
-    assert found.decision.allowed
-    assert found.decision.decision_id == told
-    assert [one.state for one in found.assignments] == [GRANTED]
+    return decision_id
+
+
+def test_a_decision_that_a_service_told_the_audit_log_of_can_be_explained(world):
+    robot, subscription = world.service_principal(), world.subscription()
+    world.assign(robot, "Contributor", subscription)
+    decision = checked(world.called(robot), subscription, WRITE)
+    # A service knows the id in the token, and not what it is the id of.
+    named = robot.replace("servicePrincipals", "users")
+    for more in ({}, {"reason": reason("TARGET_AND_SOURCE")}):
+        decision_id = told(world, named, decision, resource=subscription, **more)
+        found = by_id(world.called(robot), decision_id)
+        assert found.decision.allowed
+        assert found.decision.decision_id == decision_id
+        assert found.decision.reason == more.get("reason", reason("ROLE_ASSIGNMENT"))
+        assert found.subject == subject(robot)
+        assert [one.state for one in found.assignments] == [GRANTED]
+
+
+def test_what_a_service_told_that_is_no_question_is_not_explained(world):
+    user, subscription = world.user(), world.subscription()
+    decision = checked(world.called(user), subscription)
+    decision_id = told(
+        world, user, decision, action="Microsoft.Nothing/read", resource=subscription
+    )
+    with refused(Code.NOT_FOUND, "DECISION_NOT_FOUND"):
+        by_id(world.installation.service(), decision_id)
 
 
 def test_an_exact_snapshot_shows_what_was_and_expires(world):
