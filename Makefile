@@ -109,7 +109,7 @@ test: setup ## Run the whole test suite
 test-long: setup ## Run what is random for longer: 100,000 fuzzed calls, 10,000 steps of the model, 500,000 decisions
 	@STOA_FUZZ_FACTOR=20 STOA_MODEL_STEPS=10000 STOA_ORACLE_DECISIONS=500000 \
 		$(BIN)/python -m pytest --timeout 14400 $(PYTEST_ARGS) \
-		tests/system/test_fuzzed.py tests/wire/catalog/model tests/unit/policy/oracle
+		tests/system/test_fuzzed.py tests/wire/catalog/model tests/unit/policy/test_oracle.py
 
 .PHONY: compose-test
 compose-test: setup ## Run the system test against docker compose

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, Final
 
 from services.catalog.domain import features, names, reasons
@@ -77,13 +78,13 @@ def update(
         gallery = tx.galleries.get(command.name.parent().key, share=True)
         if definition is None or gallery is None:
             absent = NotFound.of(names.DEFINITION_TYPE, command.name.text)
-            _check_features_sent(command, violations)
+            _check_sent(command, context, violations)
             raise refuse_absent(command, FIELDS, violations, absent)
         sent = _as_stored(command.with_defaults(_UNSET).sent, definition)
         changes = FIELDS.changes(command.mask, sent, fields_of(definition), violations)
         changed = _changed(definition, changes, violations)
         if changed.end_of_life_time != definition.end_of_life_time:
-            _check_end(changed, context, violations)
+            _check_end(changed.end_of_life_time, context, violations)
         if changed.features != definition.features:
             if not allow_update_image:
                 violations.immutable("features")
@@ -182,15 +183,15 @@ def _changed(
     return after
 
 
-def _check_features_sent(command: Update, violations: Violations) -> None:
-    """Note what features show to be wrong with them by themselves."""
+def _check_sent(command: Update, context: Context, violations: Violations) -> None:
+    """Note what values show to be wrong with them by themselves."""
     asked = FIELDS.changes(command.mask, command.sent, {}, Violations())
     sent = asked.get("features") or ()
     features.canonical(sent, HyperVGeneration.V2, f"{_PATH}.features", violations, stored=True)
+    _check_end(asked.get("end_of_life_time"), context, violations)
 
 
-def _check_end(changed: Definition, context: Context, violations: Violations) -> None:
-    end = changed.end_of_life_time
+def _check_end(end: datetime | None, context: Context, violations: Violations) -> None:
     if end is not None and end <= context.clock.now():
         violations.add(
             f"{_PATH}.end_of_life_time", "must be in the future", reason=reasons.END_OF_LIFE_PASSED

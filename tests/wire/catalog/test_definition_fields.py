@@ -203,6 +203,10 @@ def test_the_end_of_life_of_a_definition_is_in_the_future_when_it_is_set(world: 
     with refused(Code.INVALID_ARGUMENT, "END_OF_LIFE_PASSED") as found:
         update(world, made, "end_of_life_time")
     assert set(found.fields) == {f"{PATH}.end_of_life_time"}
+    # What is wrong with a request by itself is said before what is not there.
+    absent = pb.ImageDefinition(name=f"{made.name}-absent", end_of_life_time=time_in(days=-1))
+    with refused(Code.INVALID_ARGUMENT, "END_OF_LIFE_PASSED"):
+        update(world, absent, "end_of_life_time")
     made.end_of_life_time.CopyFrom(time_in(days=1))
     changed = update(world, made, "end_of_life_time")
     assert changed.end_of_life_time == made.end_of_life_time

@@ -3,7 +3,6 @@
 import re
 from typing import Final
 
-from tests.wire.catalog.model import judged
 from tests.wire.catalog.model.faults import Faults
 from tests.wire.catalog.model.places import place
 from tests.wire.catalog.model.records import Definition, Gallery
@@ -106,8 +105,6 @@ def check_update(state: State, request: UpdateDefinition) -> Faults:
     _check_values(state, request, faults)
     if found is None:
         faults.add_missing("RESOURCE_NOT_FOUND")
-        if judged.END_OF_LIFE_UNREAD_WHERE_NOTHING_IS:
-            faults.doubtful.add("image_definition.end_of_life_time")
         return faults
     if found.deleting or state.gallery_of(found.name).deleting:
         faults.add_conflict("OPERATION_IN_PROGRESS")
