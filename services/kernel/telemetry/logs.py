@@ -18,9 +18,11 @@ from services.kernel.telemetry import trace
 # Lines that wait to be written; what comes beyond is counted and dropped, never waited for.
 _WAITING: Final = 10_000
 _EXTRA: Final = "stoa"
-# Bearer tokens, JWTs and the signatures of pre-signed URLs.
+# Bearer tokens, JWTs, what signs or opens in the query of a URL, and the passwords before its @.
 _SECRET = re.compile(
-    r"(?i)\bbearer\s+[\w.~+/=-]+|\beyJ[\w-]+\.[\w-]+\.[\w-]*|(?<=[?&])(sig|x-amz-signature)=[^&\s]+"
+    r"(?i)\bbearer\s+[\w.~+/=-]+|\beyJ[\w-]+\.[\w-]+\.[\w-]*"
+    r"|(?<=[?&])(sig|[\w-]{0,40}(signature|token|secret|password|key)[\w-]{0,40})=[^&\s'\"]+"
+    r"|(?<=://)[^\s/?#@]{0,256}:[^\s@]{1,512}(?=@)"
 )
 
 
@@ -52,7 +54,8 @@ class _Formatter(logging.Formatter):
             "logger": record.name,
             "message": redacted(record.getMessage()),
         }
-        line |= getattr(record, _EXTRA, {})
+        for name, value in getattr(record, _EXTRA, {}).items():
+            line[name] = redacted(value) if isinstance(value, str) else value
         if record.exc_text:
             line["exception"] = redacted(record.exc_text)
         return json.dumps(line, default=str, ensure_ascii=False)

@@ -45,6 +45,15 @@ def test_outside_of_a_call_a_line_names_none() -> None:
     assert "trace_id" not in line
 
 
+def test_t29_a_field_holds_no_credential_either() -> None:
+    def write() -> None:
+        found = logs.fields(store="s3://me:abc@bucket/x", seconds=0.5)
+        logging.getLogger("x").info("away", extra=found)
+
+    (line,) = written(write)
+    assert (line["store"], line["seconds"]) == ("s3://[redacted]@bucket/x", 0.5)
+
+
 def test_a_traceback_is_one_field() -> None:
     def write() -> None:
         try:
@@ -64,11 +73,18 @@ def test_a_traceback_is_one_field() -> None:
         ("token eyJhbGci.eyJzdWIi.c2ln end", "token [redacted] end"),
         ("https://x/y?sv=1&sig=abc%2F&se=2", "https://x/y?sv=1&[redacted]&se=2"),
         ("https://x/y?X-Amz-Signature=abc", "https://x/y?[redacted]"),
+        ("'https://x/y?X-Amz-Security-Token=abc&e=6'", "'https://x/y?[redacted]&e=6'"),
+        ("'https://x/y?X-Goog-Signature=abc'", "'https://x/y?[redacted]'"),
+        ("s3://b/p?secret_access_key=abc", "s3://b/p?[redacted]"),
+        ("az://c?sas_token=sig%3Dabc", "az://c?[redacted]"),
+        ("s3://me:abc@bucket/x", "s3://[redacted]@bucket/x"),
+        ("s3://me:abc/d@bucket/x", "s3://[redacted]@bucket/x"),
+        ("http://127.0.0.1:80/x", "http://127.0.0.1:80/x"),
         ("the bearer of bad news", "the [redacted] bad news"),
         ("nothing secret", "nothing secret"),
     ],
 )
-def test_what_looks_like_a_credential_is_taken_out(text: str, left: str) -> None:
+def test_t29_what_looks_like_a_credential_is_taken_out(text: str, left: str) -> None:
     assert redacted(text) == left
 
 
