@@ -77,10 +77,15 @@ def handlers(
 
 
 def _decision(desired: Desired, message: OutboxMessage) -> AuditEntry:
-    """Answer the decision by which something is wanted; told again, it is the same."""
+    """Answer the decision by which something is wanted; told again, it is the same.
+
+    One decision may bring about many: it is told once for each, or a log that refuses what was
+    told under another id would hold them all up.
+    """
     authority = desired.authority
+    told = f"{desired.uid} {desired.generation}"
     return AuditEntry(
-        request_id=str(uuid.UUID(authority.decision)),
+        request_id=str(uuid.uuid5(uuid.UUID(authority.decision), told)),
         event_time=message.create_time,
         caller=authority.subject,
         method=REPLICAS_WANTED,
