@@ -1,8 +1,8 @@
-"""Write docs/reference: a page for each package of the contract, of reasons, rules and settings.
+"""Write docs/reference: the packages of the contract, reasons, rules, threats and settings.
 
 The comments of the protos are the documentation; buf keeps them in the descriptors. What shows a
-rule or provokes a reason is read from the tests. `--check` writes nothing and fails where a page
-is not what would be written.
+rule, provokes a reason or tries a threat is read from the tests. `--check` writes nothing and fails
+where a page is not what would be written.
 """
 
 import os
@@ -18,7 +18,7 @@ from google.protobuf import descriptor_pb2
 from stoa.type.v1 import method_policy_pb2
 
 from tools.reference_settings import settings_page
-from tools.reference_tests import rules_page, shown_by
+from tools.reference_tests import rules_page, shown_by, threats_page
 
 ROOT = Path(__file__).resolve().parent.parent
 PAGES = ROOT / "docs" / "reference"
@@ -211,6 +211,7 @@ def pages() -> dict[Path, str]:
     found = {path: HEADER.format("protos") + text for path, text in written.items()}
     found[PAGES / "errors.md"] = HEADER.format("protos and the tests") + reasons_page(files)
     found[PAGES / "rules.md"] = HEADER.format("table in tests/rules.toml") + rules_page()
+    found[PAGES / "threats.md"] = HEADER.format("table in tests/threats.toml") + threats_page()
     found[PAGES / "settings.md"] = HEADER.format("settings of the services") + settings_page()
     return {path: text.rstrip("\n") + "\n" for path, text in found.items()}
 

@@ -1,4 +1,4 @@
-"""What the tests show: which test provokes a reason, and which shows a rule of the product.
+"""What the tests show: which provokes a reason, shows a rule of the product, meets a threat.
 
 Tests are read and never imported, so writing the pages needs no server and no database.
 """
@@ -14,6 +14,7 @@ from typing import Any, Final
 ROOT: Final = Path(__file__).resolve().parent.parent
 TESTS: Final = ROOT / "tests"
 RULES: Final = TESTS / "rules.toml"
+THREATS: Final = TESTS / "threats.toml"
 # Where the tests of a package's reasons lie, those of the service itself first.
 _PROVOKED: Final[Mapping[str, Sequence[str]]] = {
     "stoa.catalog.v1": ("wire/catalog", "wire/cli", "system"),
@@ -33,10 +34,14 @@ class Spelled:
 
 @dataclass(frozen=True)
 class Rule:
-    """A rule, and the tests that show it; or `why` it has none, or what it `awaits`."""
+    """A rule, and the tests that show it; or `why` it has none, or what it `awaits`.
+
+    A threat is one too: it `says` what somebody tries, and has a `defence`.
+    """
 
     id: str
     says: str
+    defence: str = ""
     tests: tuple[str, ...] = ()
     why: str = ""
     awaits: str = ""
@@ -77,8 +82,8 @@ def provoking(package: str, reason: str) -> str:
     return next(expecting, "") or next(spelling, "")
 
 
-def sections() -> list[Section]:
-    """Answer the rules as the table has them.
+def sections(table: Path = RULES) -> list[Section]:
+    """Answer the rules as a table has them.
 
     Raises:
         ValueError: a rule has not exactly one of `tests`, `why` and `awaits`.
@@ -91,13 +96,13 @@ def sections() -> list[Section]:
                 for name, entry in one["rules"].items()
             ),
         )
-        for one in _table()["section"]
+        for one in _table(table)["section"]
     ]
 
 
 def explained() -> Mapping[str, str]:
     """Answer why no test provokes a reason, by `package.REASON`."""
-    found: Mapping[str, str] = _table()["reasons"]
+    found: Mapping[str, str] = _table(RULES)["reasons"]
     return found
 
 
@@ -120,6 +125,21 @@ def rules_page() -> str:
     return "\n".join(lines)
 
 
+def threats_page() -> str:
+    """Write what somebody may try, each with the defence and what shows that it holds."""
+    lines = [
+        "# Threats\n",
+        "What somebody may try, what stands against it, and the tests, below `tests/`, that try.\n",
+    ]
+    for section in sections(THREATS):
+        lines.append(f"## {section.title}\n\n| | Threat | Defence | Tried by |\n|---|---|---|---|")
+        lines += [
+            f"| {one.id} | {one.says} | {one.defence} | {_shown(one)} |" for one in section.rules
+        ]
+        lines.append("")
+    return "\n".join(lines)
+
+
 def _shown(rule: Rule) -> str:
     if rule.tests:
         return "<br>".join(_short(test) for test in rule.tests)
@@ -131,8 +151,8 @@ def _short(test: str) -> str:
 
 
 @cache
-def _table() -> Mapping[str, Any]:
-    return tomllib.loads(RULES.read_text())
+def _table(path: Path) -> Mapping[str, Any]:
+    return tomllib.loads(path.read_text())
 
 
 def _frozen(value: Any) -> Any:

@@ -92,7 +92,7 @@ def test_t4_a_region_is_made_at_no_such_address(world: World, opened: list[str])
     assert opened == []
 
 
-def test_t4_the_watch_sees_names_that_are_resolved() -> None:
+def test_the_watch_sees_names_that_are_resolved() -> None:
     with watching() as connections, pytest.raises(OSError, match=r".+"):
         socket.getaddrinfo("no such name", 80)
     assert connections == ["socket.getaddrinfo"]
