@@ -16,8 +16,8 @@ class Refusal:
     def __init__(self, error: Any) -> None:
         self.code: Final[grpc.StatusCode] = error.code()
         self.message: Final[str] = error.details() or ""
-        status: Any = rpc_status.from_call(error)
-        self.details: Final[list[Any]] = list(status.details) if status is not None else []
+        self.status: Final[Any] = rpc_status.from_call(error)
+        self.details: Final[list[Any]] = list(self.status.details) if self.status else []
 
     def _of(self, kind: type[Message]) -> Iterator[Any]:
         for detail in self.details:
