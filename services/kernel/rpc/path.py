@@ -139,11 +139,12 @@ class Path:
     def _admit_workload(self, call: Call) -> None:
         """Let a service in where the contract lists it, and ask it for no action there.
 
-        Where it does not, what is everybody's is also a service's, and nothing else.
+        Where it lists others, nobody else is let in. Where it lists none, what is everybody's is
+        also a service's, and nothing else.
         """
         if call.caller.workload in self.policy.workloads:
             call.grant()
-        elif self.policy.rule is not Rule.OWN:
+        elif self.policy.workloads or self.policy.rule is not Rule.OWN:
             raise PermissionDenied.of(self.policy.action or self.policy.path, names.ROOT)
 
     def parse(self, raw: bytes) -> Message:
