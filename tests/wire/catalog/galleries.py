@@ -20,11 +20,11 @@ RESET = gallery_sharing_pb2.SHARE_OPERATION_RESET
 REPLICAS = gallery_sharing_pb2.SHARING_WAIT_MODE_REPLICAS
 
 
-def direct(world: World) -> str:
-    return world.gallery(sharing_profile=Profile(mode=GROUPS))
+def direct(world: World, **more: Any) -> str:
+    return world.gallery(sharing_profile=Profile(mode=GROUPS), **more)
 
 
-def community(world: World) -> str:
+def community(world: World, **more: Any) -> str:
     info = sharing_profile_pb2.CommunityGalleryInfo(
         publisher_uri="https://example.org",
         publisher_contact="images@example.org",
@@ -32,7 +32,7 @@ def community(world: World) -> str:
         public_name_prefix="Golden",
     )
     profile = Profile(mode=COMMUNITY, community_gallery_info=info)
-    return world.gallery(sharing_profile=profile)
+    return world.gallery(sharing_profile=profile, **more)
 
 
 def request(gallery: str, operation: Any, *consumers: str, **more: Any) -> Any:
