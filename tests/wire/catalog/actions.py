@@ -77,10 +77,14 @@ class Operation:
 class Scene:
     """A subscription of its own, in which the owner makes what an operation is about."""
 
-    def __init__(self, world: World, policy: Policy) -> None:
+    def __init__(self, world: World, policy: Policy, subscription: str = "") -> None:
         self.world = world
         self.policy = policy
-        self.subscription = policy.subscription()
+        self.subscription = subscription or policy.subscription()
+
+    def anew(self) -> "Scene":
+        """Answer the same subscription, where nothing is made that an operation used up."""
+        return Scene(self.world, self.policy, self.subscription)
 
     def holding(self, *actions: str, minus: tuple[str, ...] = ()) -> Stubs:
         """Answer the calls of somebody who holds so much in the subscription."""
