@@ -9,11 +9,11 @@ from stoa.authz.v1 import policy_feed_service_pb2 as feed_pb2
 from stoa.authz.v1.authorization_service_pb2_grpc import AuthorizationServiceStub
 from stoa.authz.v1.policy_feed_service_pb2_grpc import PolicyFeedServiceStub
 
-from services.kernel.errors import Code
+from services.kernel.errors import Code, InvalidArgument
 from services.kernel.rpc.remote import RemoteStatus
 from services.policy import consistency
 from services.policy.authority import Head, RemoteDecision, Subject
-from services.policy.consistency import LogPosition
+from services.policy.consistency import ConsistencyToken, LogPosition
 from services.policy.decision import Question, Reason
 from services.policy.fresh_head import no_answer
 from services.policy.model import Plane
@@ -42,7 +42,11 @@ class AuthzClient:
             answer = self._feed.GetHead(feed_pb2.GetHeadRequest(), timeout=timeout)
         except grpc.RpcError:
             raise no_answer() from None
-        return Head(LogPosition(answer.epoch, answer.revision), answer.consistency_token)
+        position = LogPosition(answer.epoch, answer.revision)
+        if not _is_of(position, answer.consistency_token):
+            # An older head than there is would let through what was revoked since.
+            raise no_answer()
+        return Head(position, answer.consistency_token)
 
     def check_all(
         self, questions: Sequence[tuple[Subject, Question]], at_least: str, timeout: float
@@ -78,6 +82,14 @@ class AuthzClient:
             self._feed.Report(request, timeout=timeout)
         except grpc.RpcError:
             raise no_answer() from None
+
+
+def _is_of(position: LogPosition, token: str) -> bool:
+    """Whether a token is of that position: what was read is then what was sent."""
+    try:
+        return ConsistencyToken.decode(token).position == position
+    except InvalidArgument:
+        return False
 
 
 def _item(subject: Subject, question: Question) -> decision_pb2.CheckItem:
