@@ -60,6 +60,7 @@ ROLES: Final = {
     "Owner": "8e3af657-a8ff-443c-a75c-2fe8c4bcb635",
     "Contributor": "b24988ac-6180-42a0-ab88-20f7382dd24c",
     "Reader": "acdd72a7-3385-48ef-bd42-f606fba81ae7",
+    "Compute Gallery Image Reader": "cf7c76d2-98a3-4358-a134-615aa78bf44d",
 }
 
 
