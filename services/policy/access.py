@@ -11,7 +11,7 @@ from services.kernel.errors import InvalidName, NotFound, PermissionDenied
 from services.kernel.names import ROOT, fold
 from services.policy.accessible import Accessible, accessible, united
 from services.policy.authority import PolicyAuthority, Subject
-from services.policy.callers import Identity, asker, without_token
+from services.policy.callers import Identity, asker, names, without_token
 from services.policy.conditions import Attributes
 from services.policy.consistency import LogPosition
 from services.policy.decision import Decision, Question, Reason
@@ -23,6 +23,9 @@ from services.policy.index import PolicyIndex
 from services.policy.scopes import Scope, View, ViewKind
 
 _LOG = logging.getLogger(__name__)
+
+#: The reason of a denial to whom everything is allowed, but who has no token for a tenant.
+TENANT_TOKEN_MISSING: Final = "LINKED_TENANT_TOKEN_MISSING"  # noqa: S105 a reason
 
 #: What a decision was about, and how it came out: for the span and the log of the call.
 Observer = Callable[[Question, Decision], None]
@@ -54,6 +57,11 @@ class LocalAccess:
     def revision(self) -> int:
         """The revision at which everything here is decided."""
         return self.index.revision
+
+    @property
+    def principals(self) -> tuple[str, ...]:
+        """The names of the principals that the caller is; see the kernel's `Access`."""
+        return names(self._identities)
 
     def decide(self, action: str, scope: str, attributes: Attributes | None = None) -> Decision:
         """Decide one question; a denial is an answer, and so is that it makes no sense."""
@@ -108,7 +116,8 @@ class LocalAccess:
         """Demand each (action, scope, request field) in one decision, the target first.
 
         Raises:
-            PermissionDenied: names the first that is not held.
+            PermissionDenied: names the first that is not held; LINKED_TENANT_TOKEN_MISSING
+                where all are held, and in the tenant of one the caller proved nothing.
         """
         directory = self.index.directory
         questions = [Question(action, scope) for action, scope, _ in demands]
@@ -148,6 +157,11 @@ class RemoteAccess:
         """The revision of the newest decision; before the first, the least that it will have."""
         return self.at_least.revision
 
+    @property
+    def principals(self) -> tuple[str, ...]:
+        """The names of the principals that the caller is; see the kernel's `Access`."""
+        return names(self.identities)
+
     def require(self, action: str, scope: str) -> None:
         """Demand `action` at `scope`.
 
@@ -171,19 +185,20 @@ class RemoteAccess:
         """Demand each (action, scope, request field) in one decision, the target first.
 
         Raises:
-            PermissionDenied: names the first that is not held.
+            PermissionDenied: names the first that is not held; LINKED_TENANT_TOKEN_MISSING
+                where all are held, and in the tenant of one the caller proved nothing.
             Unavailable: authz does not answer.
         """
         questions = [Question(action, scope) for action, scope, _ in demands]
         if not questions:
             raise ValueError("a conjunction of nothing would always hold")
-        refuse_without_token(self.identities, questions, self.directory)
         decision = self._ask(questions)
         if self.guessing is not None:
             self.guessing.tell(decision, *told(decision, questions))
         if not decision.allowed:
             action, scope, _ = demands[decision.item]
             raise denial(decision.reason, action, scope)
+        refuse_without_token(self.identities, questions, self.directory)
 
     def accessible(self, action: str, under: str = ROOT) -> Accessible:
         """Fail: a list that may be incomplete or too long is not given.
@@ -237,12 +252,21 @@ def refuse_without_token(
 ) -> None:
     """Demand a token for each tenant that a conjunction reaches into.
 
+    Only once everything is allowed: to whom it is not, the tenant of a scope is not told.
+
     Raises:
-        PermissionDenied: names the first scope in whose tenant the caller proved nothing.
+        PermissionDenied: LINKED_TENANT_TOKEN_MISSING, naming the first scope in whose tenant the
+            caller proved nothing.
     """
     missing = without_token(identities, tuple(one.scope for one in questions), directory)
     if missing is not None:
-        raise PermissionDenied.of(questions[missing].action, questions[missing].scope)
+        scope = questions[missing].scope
+        tenant = directory.tenant_of(Scope.parse(scope))
+        raise PermissionDenied(
+            f"'{scope}' is of {tenant}, and the call brings no token of it",
+            reason=TENANT_TOKEN_MISSING,
+            metadata={"tenant": tenant or "", "resource": scope},
+        )
 
 
 def _view_type(view: View, scope: str) -> str:

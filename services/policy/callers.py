@@ -15,6 +15,10 @@ from services.policy.scopes import Scope
 _REMEMBERED: Final = 10_000
 #: No principal has this key: it holds nothing, and nothing but a deny for everyone reaches it.
 NOBODY: Final = ""
+_COLLECTIONS: Final = {
+    PrincipalKind.USER: "users",
+    PrincipalKind.SERVICE_PRINCIPAL: "servicePrincipals",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +26,14 @@ class Identity:
     """One of the principals that a caller proved to be.
 
     `key` is empty for one that the directory does not know, and `subject` is None where
-    authz could not know it either: a workload, or a subject of another issuer.
+    authz could not know it either: a workload, or a subject of another issuer. `name` is how
+    others are told of it, empty where `subject` is None.
     """
 
     key: str
     tenant: str
     subject: Subject | None
+    name: str = ""
 
 
 class Callers:
@@ -70,7 +76,9 @@ class Callers:
             found = directory.principal(caller.tenant, caller.subject)
             if found is None:
                 # Authz may know somebody of whom this directory has not heard yet.
-                return Identity(NOBODY, tenant, Subject(tenant, caller.subject))
+                # It is told of as a user: an id has one owner, whatever its kind.
+                name = f"{tenant}/users/{caller.subject}"
+                return Identity(NOBODY, tenant, Subject(tenant, caller.subject), name)
         else:
             found = directory.external_principal(issuer, caller.subject)
         return _known(found, tenant)
@@ -80,7 +88,14 @@ def _known(found: Principal | None, tenant: str) -> Identity:
     # A token is never a group's, and it speaks only for the tenant that it was accepted for.
     if found is None or found.kind is PrincipalKind.GROUP or not found.key.startswith(f"{tenant}/"):
         return Identity(NOBODY, tenant, None)
-    return Identity(found.key, tenant, Subject(tenant, found.key.rpartition("/")[2]))
+    object_id = found.key.rpartition("/")[2]
+    name = f"{tenant}/{_COLLECTIONS[found.kind]}/{object_id}"
+    return Identity(found.key, tenant, Subject(tenant, object_id), name)
+
+
+def names(identities: tuple[Identity, ...]) -> tuple[str, ...]:
+    """Answer the names of those that are somebody; see the kernel's `Access`."""
+    return tuple(one.name for one in identities if one.name)
 
 
 def asker(identities: tuple[Identity, ...], scope: str, directory: Directory) -> Identity:

@@ -129,7 +129,10 @@ def _not_found(decision_id: str) -> NotFound:
 
 
 def _principal(subject: str, index: PolicyIndex) -> str:
-    """Answer the key of a principal; a service that tells of one may know its id alone."""
+    """Answer the key of a principal.
+
+    A service whose directory did not know one yet tells of it as a user, whatever its kind.
+    """
     parts = subject.split("/")
     known = index.directory.principal(parts[1], parts[3]) if len(parts) == 4 else None
     return subject if known is None else known.key

@@ -107,6 +107,7 @@ class _Reading:
     def __init__(self, access: Access) -> None:
         self._access: Final = access
         self.revision: Final = access.revision
+        self.principals: Final = access.principals
 
     def require(self, action: str, scope: str, attributes: object = None) -> None:
         self._access.require(READ_ASSIGNMENTS, scope)

@@ -51,6 +51,7 @@ class GrantSigner:
             "iat": now,
             "exp": now + LIFE,
             "sub": authority.subject,
+            "others": list(authority.others),
             "action": authority.action,
             "version": desired.name,
             "uid": desired.uid,

@@ -23,8 +23,9 @@ CATALOG_ITSELF: Final = "workloads/catalog"
 class Authority:
     """The decision that work is done by, as an operation grant tells of it.
 
-    `subject` is the principal's name, `tenants/{t}/users/{id}`. `demands` are pairs of an action
-    and a scope that the subject has to hold for the work to go on.
+    `subject` is the name of the principal, `others` are those of the same caller in other
+    tenants. `demands` are pairs of an action and a scope that has to be held for the work to go
+    on: by the one who is of the scope's tenant, else by the subject.
     """
 
     subject: str
@@ -32,6 +33,7 @@ class Authority:
     demands: tuple[tuple[str, str], ...]
     decision: str
     revision: int
+    others: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

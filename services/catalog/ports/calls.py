@@ -23,6 +23,11 @@ class Context:
     violations: Violations
     clock: Clock
 
+    @property
+    def principal(self) -> str:
+        """The name of the principal who calls, empty for a service."""
+        return next(iter(self.access.principals), "")
+
 
 @dataclass(frozen=True, slots=True)
 class SubscriptionInfo:

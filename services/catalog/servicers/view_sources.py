@@ -50,10 +50,8 @@ class ViewSources:
         grants.judge_anew(
             self._call, rows[0].policy_revision, name.text, action=action_on(source.kind)
         )
-        caller = self._call.caller
-        principal = self._d.control.index.directory.principal(caller.tenant, caller.subject)
         return OpenedVersion(
             version_name(view, rows[0], names.subscription_of(name.text)),
             rows[0],
-            "" if principal is None else principal.key,
+            next(iter(self._call.access.principals), ""),
         )

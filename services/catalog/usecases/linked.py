@@ -58,7 +58,8 @@ def authorize(
     """Demand the target and everything that the request refers to in one decision.
 
     Raises:
-        PermissionDenied: LINKED_PERMISSION_DENIED for what is referred to.
+        PermissionDenied: LINKED_PERMISSION_DENIED for what is referred to,
+            LINKED_TENANT_TOKEN_MISSING for what is in a tenant that the call has no token of.
         NotFound: `absent`, for a view of what is not shared with the caller.
     """
     demands = [target, *linked]
@@ -74,6 +75,13 @@ def authorize(
         ) from error
     except PermissionDenied as error:
         found = error.metadata
+        if error.reason == reasons.LINKED_TENANT_TOKEN_MISSING:
+            abroad = next(one for one in demands if one.scope == found["resource"])
+            raise PermissionDenied(
+                error.message,
+                reason=error.reason,
+                metadata={"tenant": found["tenant"], "field": abroad.field},
+            ) from error
         at_fault = next(
             (
                 one
@@ -94,11 +102,12 @@ def authorize(
 
 def authority_of(context: Context, action: str, demands: tuple[Demand, ...]) -> Authority:
     """Record the decision of a call, for the grants that are signed from it."""
-    caller = context.caller
+    subject, *others = context.access.principals
     return Authority(
-        subject=f"tenants/{caller.tenant}/users/{caller.subject}",
+        subject=subject,
         action=action,
         demands=tuple((one.action, one.scope) for one in demands),
         decision=new_uid(),
         revision=context.access.revision,
+        others=tuple(others),
     )

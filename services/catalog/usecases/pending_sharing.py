@@ -59,7 +59,6 @@ def retold(gallery: Gallery, context: Context) -> Gallery:
 
     Its revision is that of the change: telling the policy is no change of a caller.
     """
-    caller = context.caller
     return replace(
         gallery,
         pending=PendingShare(
@@ -67,7 +66,7 @@ def retold(gallery: Gallery, context: Context) -> Gallery:
             change=None,
             wanted=replace(gallery.sharing, sequence=gallery.sharing.sequence + 1),
             start_time=context.clock.now(),
-            caller="" if caller.is_workload else caller.id,
+            caller=context.principal,
         ),
     )
 

@@ -154,7 +154,6 @@ class _Step:
             if self.change.operation in sharing.OPENING:
                 gallery_contents.check(tx, gallery, found)
         admit(tx, gallery, self.command.etag, found)
-        caller = self.context.caller
         return gallery, PendingShare(
             # Not the caller's: a repeated call may come after this one was finished by others,
             # and is then another step.
@@ -162,7 +161,7 @@ class _Step:
             change=self.change,
             wanted=sharing.after(gallery.sharing, self.change),
             start_time=self.context.clock.now(),
-            caller="" if caller.is_workload else caller.id,
+            caller=self.context.principal,
             simulation_digest=self.command.simulation_digest,
         )
 

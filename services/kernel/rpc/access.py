@@ -61,6 +61,13 @@ class Access(Protocol):
     def revision(self) -> int:
         """The revision at which everything here is decided."""
 
+    @property
+    def principals(self) -> tuple[str, ...]:
+        """The names of the principals that the caller is, empty for a service.
+
+        The token's own first, then those in other tenants, without any that nobody knows.
+        """
+
     def require(self, action: str, scope: str) -> None:
         """Demand `action` at `scope`, a resource name in any spelling, or `/`.
 

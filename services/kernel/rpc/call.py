@@ -175,10 +175,11 @@ class Call:
 class _Granted:
     """Access of a service to a method that the contract opens to it."""
 
-    __slots__ = ("revision",)
+    __slots__ = ("principals", "revision")
 
     def __init__(self, revision: int) -> None:
         self.revision: Final = revision
+        self.principals: Final[tuple[str, ...]] = ()
 
     def require(self, action: str, scope: str) -> None:
         pass
@@ -202,6 +203,10 @@ class _Recording:
     @property
     def revision(self) -> int:
         return self._inner.revision
+
+    @property
+    def principals(self) -> tuple[str, ...]:
+        return self._inner.principals
 
     def require(self, action: str, scope: str) -> None:
         self._inner.require(action, scope)

@@ -110,6 +110,7 @@ def _grant(claims: dict[str, Any]) -> Grant:
             revision=int(claims.get("revision", 0)),
             sources={str(disk): str(one) for disk, one in claims.get("sources", {}).items()},
             demands=tuple(Demand(str(a), str(s)) for a, s in claims.get("demands", ())),
+            others=tuple(str(one) for one in claims.get("others", ())),
         )
     except (TypeError, ValueError, AttributeError):
         raise invalid("malformed", "the operation grant has claims of another form") from None

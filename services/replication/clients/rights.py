@@ -1,6 +1,7 @@
 """Whether the subject of a grant still may what the work needs, by the policy replica."""
 
 import time
+from dataclasses import replace
 from typing import Final
 
 from services.kernel.rpc.access import AccessControl, Caller, Kind
@@ -23,11 +24,15 @@ class PolicyRights:
         """
         if grant.is_of_catalog or not grant.demands:
             return None
-        # `tenants/{t}/users/{id}`: the id is never given to anybody else.
-        parts = grant.subject.split("/")
-        caller = Caller(subject=parts[-1], tenant=parts[1] if len(parts) > 1 else "")
+        caller = replace(_caller(grant.subject), auxiliary=tuple(map(_caller, grant.others)))
         access = self._control.begin(caller, Kind.READ, time.monotonic() + _TIMEOUT, "")
         for demand in grant.demands:
             if not access.allowed(demand.action, demand.scope):
                 return demand
         return None
+
+
+def _caller(principal: str) -> Caller:
+    # `tenants/{t}/users/{id}`: the id is never given to anybody else, of whatever kind.
+    parts = principal.split("/")
+    return Caller(subject=parts[-1], tenant=parts[1] if len(parts) > 1 else "")

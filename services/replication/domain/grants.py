@@ -5,8 +5,10 @@ A grant is a JWS in compact form, `alg` ES256, `typ` `stoa-grant+jwt`, whose cla
     iss         "catalog"
     aud         "replication"
     iat, exp    seconds since 1970, at most 600 apart
-    sub         the principal that the work is done for, `tenants/{t}/users/{id}`, or
-                `workloads/catalog` for what the catalog does by itself
+    sub         the principal that the work is done for, `tenants/{t}/users/{id}` or
+                `tenants/{t}/servicePrincipals/{id}`, or `workloads/catalog` for what the catalog
+                does by itself
+    others      the same caller's principals in other tenants; may be left out
     action      the action that was decided, "Microsoft.Compute/galleries/images/versions/write"
     version     the name of the version
     uid         its uid
@@ -54,6 +56,7 @@ class Grant:
     revision: int = 0
     sources: Mapping[str, str] = field(default_factory=dict)
     demands: tuple[Demand, ...] = ()
+    others: tuple[str, ...] = ()
 
     @property
     def is_of_catalog(self) -> bool:

@@ -106,11 +106,9 @@ class DiskAccess:
         return key(f"{grant.gallery}/images/{ids['image']}/versions/{ids['version']}")
 
     def _record(self, name: Name, found: FoundDisk, door: _Door, call: Call) -> None:
-        caller = call.caller
-        principal = self._control.index.directory.principal(caller.tenant, caller.subject)
         self._audit.terms_accepted(
             TermsAccepted(
-                caller="" if principal is None else principal.key,
+                caller=next(iter(call.access.principals), ""),
                 view=name.text,
                 method=call.policy.path[1:],
                 action=door.action,

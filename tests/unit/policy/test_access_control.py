@@ -375,10 +375,26 @@ def test_a_conjunction_over_two_tenants_needs_a_token_for_each(age):
     system = System(ROLE, HELD, assign("r1", disk, carol), assign("r1", disk))
     system.clock.advance(age)
     alone = Caller("alice", "t1")
-    with pytest.raises(PermissionDenied):
+    with pytest.raises(PermissionDenied) as refused:
         system.begin(Kind.READ, alone).require_all(demands)
+    assert refused.value.reason == "LINKED_TENANT_TOKEN_MISSING"
+    assert refused.value.metadata == {"tenant": OTHER_TENANT, "resource": disk}
     both = Caller("alice", "t1", auxiliary=(Caller("carol", "t2"),))
-    system.begin(Kind.READ, both).require_all(demands)
+    access = system.begin(Kind.READ, both)
+    access.require_all(demands)
+    assert access.principals == ("tenants/t1/users/alice", "tenants/t2/users/carol")
+
+
+@pytest.mark.parametrize("age", [0.0, 5.0])
+def test_who_may_not_is_never_told_the_tenant_of_what_they_named(age):
+    disk = f"{FOREIGN}/resourcegroups/rg/disks/d"
+    demands = [(WRITE, VERSION, "parent"), ("Microsoft.Compute/disks/write", disk, "disk")]
+    system = System(ROLE, HELD, assign("r1", disk, user("carol", OTHER_TENANT)))
+    system.clock.advance(age)
+    with pytest.raises(PermissionDenied) as refused:
+        system.begin(Kind.READ, Caller("alice", "t1")).require_all(demands)
+    assert refused.value.reason == "PERMISSION_DENIED"
+    assert OTHER_TENANT not in str(refused.value.metadata)
 
 
 @pytest.mark.parametrize("age", [0.0, 5.0])

@@ -90,14 +90,17 @@ class _Details(NamedTuple):
 
 
 class _Bearer(grpc.UnaryUnaryClientInterceptor):
-    def __init__(self, token: str) -> None:
-        self._header = ("authorization", f"Bearer {token}")
+    def __init__(self, token: str, *also: str) -> None:
+        self._headers = (
+            ("authorization", f"Bearer {token}"),
+            *(("x-stoa-authorization-auxiliary", f"Bearer {one}") for one in also),
+        )
 
     def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
         sent = _Details(
             details.method,
             details.timeout or 20,
-            (*(details.metadata or ()), self._header),
+            (*(details.metadata or ()), *self._headers),
             details.credentials,
             details.wait_for_ready,
             details.compression,
@@ -180,9 +183,13 @@ class Catalog:
         self.duties = build_duties(self.foundation)
         self.duties.start()
 
-    def user(self, subject: str = "owner", tenant: str = "default") -> Stubs:
+    def user(self, subject: str = "owner", tenant: str = "default", *also: str) -> Stubs:
+        """Answer the stubs of a caller; `also` are tokens of other tenants."""
         token = make_token(self.authz.layout, subject=subject, tenant=tenant)
-        return Stubs(grpc.intercept_channel(self._plain, _Bearer(token)))
+        return self.bearer(token, *also)
+
+    def bearer(self, token: str, *also: str) -> Stubs:
+        return Stubs(grpc.intercept_channel(self._plain, _Bearer(token, *also)))
 
     def nobody(self) -> Stubs:
         return Stubs(self._plain)

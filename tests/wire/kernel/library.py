@@ -97,6 +97,7 @@ class Grants:
 class GrantedAccess:
     def __init__(self, grants: Grants, caller: Caller, revision: int) -> None:
         self._grants, self._caller, self.revision = grants, caller, revision
+        self.principals = (caller.id,)
 
     def allowed(self, action: str, scope: str) -> bool:
         return any(

@@ -123,8 +123,9 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     `field`.
     """
     ERROR_REASON_LINKED_TENANT_TOKEN_MISSING: _ErrorReason.ValueType  # 51
-    """PERMISSION_DENIED: the request refers to something in another tenant, and
-    brings no token of that tenant. Metadata: `tenant`, `field`.
+    """PERMISSION_DENIED: the caller may do all of it, but something that the
+    request refers to is in another tenant, and the call brings no token of
+    that tenant. Metadata: `tenant`, `field`.
     """
     ERROR_REASON_SOURCE_NOT_READY: _ErrorReason.ValueType  # 55
     """FAILED_PRECONDITION: a source is not finished: a blob that is not
@@ -486,8 +487,9 @@ refers to, or that does not exist. Metadata: `permission`, `resource`,
 `field`.
 """
 ERROR_REASON_LINKED_TENANT_TOKEN_MISSING: ErrorReason.ValueType  # 51
-"""PERMISSION_DENIED: the request refers to something in another tenant, and
-brings no token of that tenant. Metadata: `tenant`, `field`.
+"""PERMISSION_DENIED: the caller may do all of it, but something that the
+request refers to is in another tenant, and the call brings no token of
+that tenant. Metadata: `tenant`, `field`.
 """
 ERROR_REASON_SOURCE_NOT_READY: ErrorReason.ValueType  # 55
 """FAILED_PRECONDITION: a source is not finished: a blob that is not

@@ -43,6 +43,7 @@ class Control:
 
 class _Access:
     revision = 1
+    principals = ()
 
     def __init__(self, control: Control, caller: Caller) -> None:
         self._control, self._caller = control, caller
