@@ -20,7 +20,8 @@ from typing import Any
 
 from stoa.catalog.v1 import image_version_requests_pb2
 
-from benchmarks.installation import installation, postgresql, with_image
+from benchmarks.installation import installation, with_image
+from benchmarks.postgresql import postgresql
 
 TICKS = os.sysconf("SC_CLK_TCK")
 CORES = sorted(os.sched_getaffinity(0))

