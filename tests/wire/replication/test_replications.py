@@ -345,7 +345,7 @@ def test_those_who_may_not_read_learn_nothing(service: Service, world: World, au
         service.nobody().replications.ListReplications(lists)
 
 
-def test_a_watch_ends_when_access_is_lost(service: Service, world: World, authz):
+def test_t25_a_watch_ends_when_access_is_lost(service: Service, world: World, authz):
     world.region("home")
     world.region("east", **SLOW)
     wanted = world.desired({"os": world.blob(some_bytes(60 * MIB))}, {"east": 1})
