@@ -22,6 +22,7 @@ from services.policy.evaluation import evaluate
 from tests.wire.authz import roles
 from tests.wire.authz.installation import ROLES, Installation, refused
 from tests.wire.authz.roles import allowed, permission, role
+from tests.wire.authz.test_eligible_assignments import activate, creation
 
 Code = grpc.StatusCode
 SHARE = "Microsoft.Compute/galleries/share/action"
@@ -57,6 +58,10 @@ class Place:
         self.role = roles.create(world.owner, role(world, self.subscriptions[0]))
         world.assign(self.mallory, self.role.name, self.subscriptions[0])
         world.assign(self.mallory, "Owner", f"{self.subscriptions[0]}/resourceGroups/mine")
+        # Which she would take, if she were in the group.
+        self.eligible = world.owner.eligible.CreateEligibleAssignment(
+            creation(owners, self.subscriptions[2], "Owner")
+        )
         self.scopes = [
             "/",
             "tenants/default",
@@ -149,6 +154,14 @@ class Place:
                 )
             ),
             "take": lambda: self.take(stubs),
+            "make eligible": lambda: stubs.eligible.CreateEligibleAssignment(
+                creation(
+                    one(named),
+                    one([*self.scopes, f"{self.subscriptions[0]}/resourceGroups/mine"]),
+                    one(["Owner", "Contributor", "Reader"]),
+                )
+            ),
+            "activate": lambda: activate(stubs, self.eligible),
             "join": lambda: self.join(stubs, one(self.groups), one(named)),
             "leave": lambda: self.leave(stubs, one(self.groups), one(named)),
             "delete group": lambda: stubs.directory.DeleteGroup(
@@ -212,14 +225,15 @@ def test_t20_no_sequence_of_calls_raises_the_rights_of_the_caller(world, seed):
         with refused(Code.PERMISSION_DENIED, "PERMISSION_DENIED"):
             gaining()
     ended: dict[Code, set[str]] = defaultdict(set)
-    for _ in range(150):
+    for _ in range(170):
         what, code = place.attempt(stubs)
         ended[code].add(what)
         assert place.rights() <= first, (what, ended)
     # Otherwise nothing was tried, or nothing came through.
     assert {"join", "disable"} <= ended[Code.OK]
-    denied = {"assign", "make role", "change role", "move", "undeny", "deny"}
+    denied = {"assign", "make role", "change role", "move", "undeny", "deny", "make eligible"}
     assert denied <= ended[Code.PERMISSION_DENIED]
+    assert "activate" not in ended[Code.OK]
     assert not {Code.INTERNAL, Code.UNKNOWN} & set(ended)
 
 
