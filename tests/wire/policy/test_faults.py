@@ -165,7 +165,7 @@ def runtime(channel: grpc.Channel) -> Iterator[PolicyRuntime]:
     made.stop()
 
 
-def allowed(runtime: PolicyRuntime, kind: Kind, action: str, within: float = 1.0) -> bool:
+def allowed(runtime: PolicyRuntime, kind: Kind, action: str, within: float = 10.0) -> bool:
     """Whether it is allowed by both ways to ask; what is not decided is not allowed."""
     found = []
     for ask in ("require", "allowed", "require_all"):
