@@ -49,18 +49,16 @@ from services.kernel.db.migrations import migrate
 from services.kernel.paging import PageTokens
 from services.kernel.program import Program
 from services.kernel.rpc.aio_server import AioServer
-from services.kernel.rpc.identity import BearerAuthenticator
-from services.kernel.rpc.jwks import KeySource
+from services.kernel.rpc.identity import Authenticator, BearerAuthenticator
 from services.kernel.rpc.listeners import Guards, Listen, ServerSettings
 from services.kernel.rpc.pools import PoolSizes
 from services.kernel.rpc.server import Server
 from services.kernel.rpc.serving import (
     open_database,
-    open_keys,
     open_telemetry,
+    open_users,
     server_settings,
     tls_files,
-    user_authenticator,
 )
 from services.kernel.rpc.tokens import TokenVerifier
 from services.kernel.telemetry.telemetry import Telemetry
@@ -107,7 +105,7 @@ def serve(config: Config, child: Child) -> None:
         telemetry = open_telemetry(config, SERVICE, stack)
         stores = _stores(config, stack)
         stack.callback(stores.decisions.close)
-        server = build_server(config, stores, open_keys(config, stack), telemetry)
+        server = build_server(config, stores, open_users(config, stack), telemetry)
         ports = server.start()
         child.ready(**{audience.value: port for audience, port in ports.items()})
         child.stop.wait()
@@ -144,13 +142,13 @@ def work(config: Config, child: Child) -> None:
 
 
 def build_server(
-    config: Config, stores: Stores, keys: KeySource, telemetry: Telemetry | None = None
+    config: Config, stores: Stores, users: Authenticator, telemetry: Telemetry | None = None
 ) -> Server:
     """Build the server of all unary services, on the client and the internal listener."""
     clock = SystemClock()
     callers = Callers(config.token_issuer)
     control = HeadAccessControl(stores.head, callers, stores.policy.installation(), clock=clock)
-    guards = Guards(user_authenticator(config, keys), control)
+    guards = Guards(users, control)
     server = Server(server_settings(config, DOMAIN), guards, telemetry)
     secret = config.page_token_secret.encode()
     context = Context(
@@ -162,7 +160,7 @@ def build_server(
         clock.now,
     )
     limits = limits_of(config)
-    issuers = frozenset({config.token_issuer})
+    issuers = frozenset({config.token_issuer, *config.trusted_issuers})
     digests = SimulationDigests(secret)
     proposals = Proposals(context, lambda context: administration(context, limits, issuers))
     simulator = Simulator(context, proposals, limits, digests)

@@ -62,16 +62,15 @@ from services.kernel.db.request_log import RequestLog
 from services.kernel.paging import PageTokens
 from services.kernel.program import Program
 from services.kernel.rpc.client import ServiceChannel
-from services.kernel.rpc.jwks import KeySource
+from services.kernel.rpc.identity import Authenticator
 from services.kernel.rpc.listeners import Guards
 from services.kernel.rpc.server import Server
 from services.kernel.rpc.serving import (
     open_channel,
     open_database,
-    open_keys,
     open_telemetry,
+    open_users,
     server_settings,
-    user_authenticator,
 )
 from services.kernel.telemetry.telemetry import Telemetry
 from services.policy.access_control import PolicyAccessControl
@@ -170,7 +169,7 @@ def serve(config: Config, child: Child) -> None:
         runtime = open_policy(
             config, SERVICE, foundation.authz, stack=stack, telemetry=foundation.telemetry
         )
-        server = build_server(foundation, runtime.control, open_keys(config, stack))
+        server = build_server(foundation, runtime.control, open_users(config, stack))
         ports = server.start()
         # Without a policy every call is UNAVAILABLE: that is not yet serving.
         while not child.stop.is_set() and not runtime.wait_ready(0.2):
@@ -191,9 +190,11 @@ def work(config: Config, child: Child) -> None:
         running.stop()
 
 
-def build_server(foundation: Foundation, control: PolicyAccessControl, keys: KeySource) -> Server:
+def build_server(
+    foundation: Foundation, control: PolicyAccessControl, users: Authenticator
+) -> Server:
     """Build the server of all services, on the client and the internal listener."""
-    guards = Guards(user_authenticator(foundation.config, keys), control)
+    guards = Guards(users, control)
     server = Server(server_settings(foundation.config, DOMAIN), guards, foundation.telemetry)
     register(server, dependencies_of(foundation, control))
     return server

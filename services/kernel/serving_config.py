@@ -1,12 +1,14 @@
 """The settings that every service has: where it listens, as whom, whose tokens it takes."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from services.kernel.config import between, one_of, setting
+from services.kernel.trusted_issuers import trusted_issuers_problem
 
 MIN_SECRET: Final = 16
 
@@ -28,6 +30,14 @@ class ServingConfig:
     trust_domain: str = setting("stoa", doc="Trust domain of the SPIFFE ids of workloads.")
     token_issuer: str = setting(doc="The `iss` of accepted bearer tokens.")
     token_keys: str = setting(doc="The issuer's JWK set: a file, or an https URL.")
+    trusted_issuers: Mapping[str, str] = setting(
+        MappingProxyType({}),
+        doc="Other issuers whose tokens are accepted, each for its tenants alone: "
+        '`ISSUER = "TENANT ... KEYS"`, the `iss`, the tenants that it may speak for, and its JWK '
+        "set, a file or an https URL. Who their subjects are is said by the external identities of "
+        "the directory.",
+        check=trusted_issuers_problem,
+    )
     token_audience: str = setting(doc="The `aud` that a bearer token must have.")
     database_url: str = setting(
         doc="sqlite:///<path> or postgresql://<user>:<password>@<host>/<database>."
@@ -59,6 +69,8 @@ class ServingConfig:
         """Say what is wrong with the settings taken together."""
         if len(self.page_token_secret) < MIN_SECRET:
             yield f"page_token_secret: has at least {MIN_SECRET} characters"
+        if self.token_issuer in self.trusted_issuers:
+            yield "trusted_issuers: token_issuer is trusted for every tenant already"
 
 
 def usable_cores() -> int:

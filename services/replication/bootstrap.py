@@ -24,16 +24,15 @@ from services.kernel.paging import PageTokens
 from services.kernel.program import Program
 from services.kernel.rpc.aio_server import AioServer
 from services.kernel.rpc.client import ServiceChannel
-from services.kernel.rpc.jwks import KeySource
+from services.kernel.rpc.identity import Authenticator
 from services.kernel.rpc.listeners import Guards
 from services.kernel.rpc.pools import PoolSizes
 from services.kernel.rpc.serving import (
     open_channel,
     open_database,
-    open_keys,
     open_telemetry,
+    open_users,
     server_settings,
-    user_authenticator,
 )
 from services.kernel.telemetry.telemetry import Telemetry
 from services.policy.runtime import PolicyRuntime, open_policy
@@ -109,7 +108,7 @@ async def serve(config: Config, child: Child) -> None:
         await asyncio.get_running_loop().run_in_executor(
             None, parts.policy.wait_ready, POLICY_PATIENCE
         )
-        server = build_server(config, parts, open_keys(config, stack), stack=stack)
+        server = build_server(config, parts, open_users(config, stack), stack=stack)
         ports = await server.start()
         child.ready(**{audience.value: port for audience, port in ports.items()})
         stopped = asyncio.Event()
@@ -215,10 +214,12 @@ def open_parts(config: Config, stack: ExitStack, telemetry: Telemetry) -> Parts:
     )
 
 
-def build_server(config: Config, parts: Parts, keys: KeySource, *, stack: ExitStack) -> AioServer:
+def build_server(
+    config: Config, parts: Parts, users: Authenticator, *, stack: ExitStack
+) -> AioServer:
     """Build the server of all proto services; on the running loop."""
     settings = server_settings(config, DOMAIN, pools=PoolSizes.aio())
-    guards = Guards(user_authenticator(config, keys), parts.policy.control)
+    guards = Guards(users, parts.policy.control)
     server = AioServer(settings, guards, parts.telemetry)
     dependencies = _dependencies(config, parts, stack)
     for service, factory in FACTORIES.items():

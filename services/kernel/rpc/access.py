@@ -4,6 +4,7 @@ The kernel names no role and knows no policy: `services.policy` fulfils `AccessC
 """
 
 import enum
+import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -30,7 +31,8 @@ class Kind(enum.Enum):
 class Caller:
     """A verified identity: either a subject of a tenant, or a workload, never both.
 
-    `subject` is the immutable object id in `tenant`; `workload` the last segment of the
+    `subject` is the immutable object id in `tenant`, or where the installation trusts another
+    `issuer` than its own, what that one calls them; `workload` the last segment of the
     SPIFFE id of the certificate. `auxiliary` holds the same caller's identities in other
     tenants, for calls whose source and target lie in two of them. `expires` is when the token
     stops proving it, in seconds since 1970. Claims are never logged.
@@ -42,6 +44,7 @@ class Caller:
     claims: Mapping[str, Any] = field(default_factory=_no_claims, repr=False, compare=False)
     auxiliary: tuple["Caller", ...] = ()
     expires: float = field(default=math.inf, compare=False)
+    issuer: str = ""
 
     @property
     def is_workload(self) -> bool:
@@ -51,7 +54,13 @@ class Caller:
     @property
     def id(self) -> str:
         """What tells callers apart, for example as the owner of an operation."""
-        return f"workloads/{self.workload}" if self.workload else f"{self.tenant}/{self.subject}"
+        if self.workload:
+            return f"workloads/{self.workload}"
+        if self.issuer:
+            # Two issuers may call two people the same, and in any characters.
+            known_as = hashlib.sha256(f"{self.issuer} {self.subject}".encode()).hexdigest()[:32]
+            return f"external/{self.tenant}/{known_as}"
+        return f"{self.tenant}/{self.subject}"
 
 
 class Access(Protocol):

@@ -39,11 +39,12 @@ class KeySource:
         self._read: Final = read
         self._refresh: Final = refresh
         self._clock: Final = clock or SystemClock()
-        self._lock: Final = threading.Lock()
+        # Guards what follows; `_asked` counts the looks that were asked for, `_answered` those
+        # for which the set was read after they were.
+        self._changed: Final = threading.Condition()
         self._keys: tuple[PyJWK, ...] = ()
-        self._asked = threading.Event()
-        self._fetched = threading.Condition(self._lock)
-        self._generation = 0
+        self._asked = 0
+        self._answered = 0
         self._looked: float | None = None
         self._closed = False
         self._load()
@@ -62,22 +63,24 @@ class KeySource:
         found = self._known(kid)
         if found is not None or kid is None:
             return found
-        with self._lock:
+        with self._changed:
             now = self._clock.monotonic()
             if self._looked is not None and now - self._looked < COOLDOWN:
-                if self._asked.is_set():
+                if self._answered < self._asked:
                     raise _unavailable()
                 return self._known(kid)
             self._looked = now
-            generation = self._generation
-            self._asked.set()
-            self._fetched.wait_for(lambda: self._generation != generation, _WAIT_FOR_FETCH)
+            self._asked += 1
+            mine = self._asked
+            self._changed.notify_all()
+            self._changed.wait_for(lambda: self._answered >= mine, _WAIT_FOR_FETCH)
         return self._known(kid)
 
     def close(self) -> None:
         """End the background thread."""
-        self._closed = True
-        self._asked.set()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         self._thread.join(FETCH_TIMEOUT)
 
     def _known(self, kid: str | None) -> PyJWK | None:
@@ -89,22 +92,28 @@ class KeySource:
         return next((key for key in keys if key.key_id == kid), None)
 
     def _run(self) -> None:
-        while not self._closed:
-            self._asked.wait(self._refresh if self._keys else COOLDOWN)
-            if not self._closed:
-                self._load()
-                self._asked.clear()
+        while True:
+            with self._changed:
+                self._changed.wait_for(
+                    lambda: self._closed or self._answered < self._asked,
+                    self._refresh if self._keys else COOLDOWN,
+                )
+                if self._closed:
+                    return
+            self._load()
 
     def _load(self) -> None:
+        with self._changed:
+            asked = self._asked
         try:
             keys = tuple(_usable(json.loads(self._read())))
         except (OSError, ValueError, PyJWTError) as error:
             _LOG.warning("a key set cannot be read, the last good one stays: %s", error)
             keys = ()
-        with self._lock:
+        with self._changed:
             self._keys = keys or self._keys
-            self._generation += 1
-            self._fetched.notify_all()
+            self._answered = asked
+            self._changed.notify_all()
 
 
 def _usable(document: Any) -> list[PyJWK]:

@@ -14,6 +14,7 @@ from services.kernel.rpc.pools import PoolSizes
 from services.kernel.rpc.tokens import Issuer, TokenVerifier
 from services.kernel.serving_config import ServingConfig
 from services.kernel.telemetry.telemetry import Telemetry
+from services.kernel.trusted_issuers import issuers_of
 
 
 def tls_files(config: ServingConfig) -> TlsFiles:
@@ -37,15 +38,17 @@ def server_settings(
     )
 
 
-def user_authenticator(config: ServingConfig, keys: KeySource) -> BearerAuthenticator:
-    """Answer what reads the bearer tokens of users."""
-    verifier = TokenVerifier(config.token_audience, [Issuer(config.token_issuer, keys)])
-    return BearerAuthenticator(verifier)
+def open_users(config: ServingConfig, stack: ExitStack) -> BearerAuthenticator:
+    """Open what reads the bearer tokens of users, with the keys of every issuer."""
+    issuers = [Issuer(config.token_issuer, _open_keys(config.token_keys, stack))]
+    for name, trusted in issuers_of(config.trusted_issuers).items():
+        keys = _open_keys(trusted.keys, stack)
+        issuers.append(Issuer(name, keys, tenants=trusted.tenants, external=True))
+    return BearerAuthenticator(TokenVerifier(config.token_audience, issuers))
 
 
-def open_keys(config: ServingConfig, stack: ExitStack) -> KeySource:
-    """Open the keys of the token issuer."""
-    keys = KeySource(reader(config.token_keys))
+def _open_keys(location: str, stack: ExitStack) -> KeySource:
+    keys = KeySource(reader(location))
     stack.callback(keys.close)
     return keys
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import threading
 from base64 import urlsafe_b64decode
 from collections import OrderedDict
@@ -20,16 +21,20 @@ from services.kernel.rpc.access import Caller
 from services.kernel.rpc.jwks import KeySource
 
 ALGORITHMS: Final = frozenset({"ES256", "RS256", "EdDSA"})
-REQUIRED: Final = ("exp", "iat", "iss", "sub", "aud", "tid")
+REQUIRED: Final = ("exp", "iat", "iss", "sub", "aud")
 LEEWAY: Final = 30.0
 MAX_TOKEN: Final = 8 * 1024
+# What makes calls fail now and then, with all else that they send: the limit of metadata is 8 KiB.
+LARGE_TOKEN: Final = 4 * 1024
 MAX_ID: Final = 128
+MAX_EXTERNAL_SUBJECT: Final = 255
 # A verified token is not verified again for this long, in seconds, and never past its end.
 CACHED_FOR: Final = 60.0
 CACHED_TOKENS: Final = 10_000
 
 # A header that brings, or points to, the key that it is to be verified with.
 _KEYS_IN_HEADER: Final = frozenset({"jku", "jwk", "x5u", "x5c"})
+_LOG = logging.getLogger(__name__)
 _TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 
 
@@ -37,17 +42,29 @@ _TYPES: Final = frozenset({"jwt", "at+jwt", "application/at+jwt"})
 class Issuer:
     """Whose tokens are accepted: exactly this `iss`, these keys, these algorithms.
 
-    `tenants` are those that it may speak for; None means every one.
+    `tenants` are those that it may speak for; None means every one. An `external` one is not
+    the installation's: its subjects are no ids of the directory, and where it speaks for one
+    tenant alone its tokens need no `tid`.
     """
 
     name: str
     keys: KeySource
     algorithms: frozenset[str] = ALGORITHMS
     tenants: frozenset[str] | None = None
+    external: bool = False
 
     def __post_init__(self) -> None:
         if not self.algorithms or not self.algorithms <= ALGORITHMS:
             raise ValueError(f"algorithms of {self.name} are some of {sorted(ALGORITHMS)}")
+        if self.external and not self.tenants:
+            raise ValueError(f"{self.name} speaks for tenants that are named")
+
+    @property
+    def only_tenant(self) -> str | None:
+        """The tenant of a token that names none."""
+        if self.external and self.tenants is not None and len(self.tenants) == 1:
+            return next(iter(self.tenants))
+        return None
 
 
 class TokenVerifier:
@@ -77,6 +94,12 @@ class TokenVerifier:
         if known is not None and now < known[0]:
             return known[1]
         caller = self._verified(token)
+        if len(token) > LARGE_TOKEN:
+            _LOG.warning(
+                "a token of %s has %d bytes: calls with it may be refused now and then",
+                caller.claims["iss"],
+                len(token),
+            )
         left = caller.expires - self._clock.now().timestamp()
         self._remember(digest, now + min(CACHED_FOR, left), caller)
         return caller
@@ -160,10 +183,10 @@ def _kid(header: dict[str, Any]) -> str | None:
 
 
 def _caller(claims: dict[str, Any], issuer: Issuer) -> Caller:
-    subject, tenant = claims["sub"], claims["tid"]
-    for one in (subject, tenant):
-        if not isinstance(one, str) or len(one) > MAX_ID or id_problem(one) is not None:
-            raise Unauthenticated("the token's sub or tid cannot be an id")
+    subject: Any = claims["sub"]
+    tenant: Any = claims.get("tid", issuer.only_tenant)
+    if not _is_id(tenant) or not (_is_foreign(subject) if issuer.external else _is_id(subject)):
+        raise Unauthenticated("the token's sub or tid cannot be an id")
     if issuer.tenants is not None and tenant not in issuer.tenants:
         raise Unauthenticated("the token's issuer does not speak for its tenant")
     return Caller(
@@ -171,4 +194,19 @@ def _caller(claims: dict[str, Any], issuer: Issuer) -> Caller:
         tenant=tenant,
         claims=MappingProxyType(claims),
         expires=float(claims["exp"]),
+        issuer=issuer.name if issuer.external else "",
+    )
+
+
+def _is_id(value: object) -> bool:
+    return isinstance(value, str) and len(value) <= MAX_ID and id_problem(value) is None
+
+
+def _is_foreign(value: object) -> bool:
+    # OpenID Connect Core 2: at most 255 ASCII characters, and each issuer has its own.
+    return (
+        isinstance(value, str)
+        and 0 < len(value) <= MAX_EXTERNAL_SUBJECT
+        and value.isascii()
+        and value.isprintable()
     )

@@ -4,7 +4,7 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,8 +38,8 @@ from services.authz.bootstrap import build_feed, build_server, prepare, stores_o
 from services.authz.config import Config
 from services.kernel.config import load
 from services.kernel.db.engine import Database
-from services.kernel.rpc.jwks import KeySource, reader
 from services.kernel.rpc.registry import Audience
+from services.kernel.rpc.serving import open_users
 from services.policy.builtin_roles import CONTRIBUTOR, OWNER, READER
 
 ANY_PORT = "127.0.0.1:0"
@@ -109,8 +109,9 @@ class Installation:
         prepare(self.config)
         self.db = Database.open(self.config.database_url)
         self.stores = stores_of(self.db)
-        self._keys = KeySource(reader(self.config.token_keys))
-        self._server = build_server(self.config, self.stores, self._keys)
+        self._stack = ExitStack()
+        self._users = open_users(self.config, self._stack)
+        self._server = build_server(self.config, self.stores, self._users)
         self.ports = self._server.start()
         self._feed = _FeedThread(self)
         self._channels: list[grpc.Channel] = []
@@ -123,7 +124,7 @@ class Installation:
             channel.close()
         self._feed.stop()
         self._server.stop()
-        self._keys.close()
+        self._stack.close()
         self.db.close()
 
     def user(self, subject: str = "owner", tenant: str = "default") -> Stubs:

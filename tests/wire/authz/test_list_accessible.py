@@ -224,7 +224,7 @@ def test_a_list_whose_revision_is_no_longer_held_is_begun_again(world):
 
 @contextmanager
 def another_server(installation, user):
-    server = build_server(installation.config, stores_of(installation.db), installation._keys)
+    server = build_server(installation.config, stores_of(installation.db), installation._users)
     port = server.start()[Audience.CLIENT]
     token = make_token(installation.layout, subject=user.rpartition("/")[2], tenant="default")
     with grpc.insecure_channel(f"127.0.0.1:{port}") as channel:

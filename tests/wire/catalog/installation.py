@@ -48,8 +48,8 @@ from services.kernel.config import load
 from services.kernel.db.migrations import migrate
 from services.kernel.rpc.client import ServiceChannel
 from services.kernel.rpc.credentials import TlsFiles
-from services.kernel.rpc.jwks import KeySource, reader
 from services.kernel.rpc.registry import Audience
+from services.kernel.rpc.serving import open_users
 from services.policy.runtime import PolicyRuntime
 from tests.wire.authz.installation import ANY_PORT, Installation
 from tests.wire.catalog.replication import Replication
@@ -154,9 +154,8 @@ class Catalog:
         )
         self.runtime.start()
         self._stack.callback(self.runtime.stop)
-        keys = KeySource(reader(self.config.token_keys))
-        self._stack.callback(keys.close)
-        server = build_server(self.foundation, self.runtime.control, keys)
+        users = open_users(self.config, self._stack)
+        server = build_server(self.foundation, self.runtime.control, users)
         self.ports = server.start()
         self._stack.callback(server.stop)
         self.duties = build_duties(self.foundation)

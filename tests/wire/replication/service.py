@@ -39,8 +39,8 @@ from services.kernel.config import load
 from services.kernel.db.engine import Database
 from services.kernel.ids import new_uid
 from services.kernel.names import key
-from services.kernel.rpc.jwks import KeySource, reader
 from services.kernel.rpc.registry import Audience
+from services.kernel.rpc.serving import open_users
 from services.kernel.telemetry.telemetry import Telemetry
 from services.replication.bootstrap import build_server, open_parts, prepare
 from services.replication.config import Config
@@ -234,9 +234,8 @@ class _ServerThread:
             telemetry = Telemetry()
             parts = open_parts(service.config, stack, telemetry)
             await self._loop.run_in_executor(None, parts.policy.wait_ready, 20)
-            keys = KeySource(reader(service.config.token_keys))
-            stack.callback(keys.close)
-            server = build_server(service.config, parts, keys, stack=stack)
+            users = open_users(service.config, stack)
+            server = build_server(service.config, parts, users, stack=stack)
             self.ports = await server.start()
             self._started.set()
             await self._asked.wait()

@@ -1,10 +1,13 @@
 """A token proves a caller only when everything about it is as pinned."""
 
 import base64
+import contextlib
 import hashlib
 import hmac
+import itertools
 import json
 import math
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -303,6 +306,43 @@ def test_a_new_key_is_found_once_its_id_is_seen(
     reads.content = document(jwk(EC_KEY.public_key(), "ec"), jwk(OTHER_KEY.public_key(), "new"))
     assert verifier.verify(signed(claims, OTHER_KEY, kid="new")).subject == "ann"
     assert reads.count == 2
+
+
+def test_a_key_asked_for_during_a_read_is_looked_for_after_it(
+    source: Callable[..., KeySource], clock: FakeClock
+) -> None:
+    """A read that began before somebody asked may answer with what was true before."""
+    began, go_on = threading.Semaphore(0), threading.Semaphore(0)
+    count = itertools.count(1)
+
+    def read() -> bytes:
+        number = next(count)
+        old = document(jwk(EC_KEY.public_key(), "ec"))
+        if number == 2:
+            began.release()
+            assert go_on.acquire(timeout=10)
+        return old if number < 3 else document(jwk(OTHER_KEY.public_key(), "new"))
+
+    keys = source(read, clock=clock)
+    found: list[object] = []
+
+    def ask() -> None:
+        with contextlib.suppress(Unavailable):
+            found.append(keys.find("new"))
+
+    first = threading.Thread(target=ask)
+    first.start()
+    assert began.acquire(timeout=10)
+    clock.advance(31)
+    second = threading.Thread(target=ask)
+    second.start()
+    while keys._asked < 2:  # until the second one waits
+        second.join(0.001)
+    go_on.release()
+    first.join()
+    second.join()
+    assert next(count) == 4
+    assert getattr(found[-1], "key_id", None) == "new"
 
 
 def test_t14_invented_key_ids_cause_one_read_per_cooldown(
