@@ -16,6 +16,8 @@ PYTHON ?= $(shell for candidate in python3 python3.14 python3.13 python3.12 pyth
 # Two processes; `make test PYTEST_ARGS=` runs in one, `make test TESTS=tests/unit` a part.
 PYTEST_ARGS ?= -n 2 --dist loadfile
 TESTS ?= tests
+# The modules of services/policy for `make mutation`; empty means all that decide.
+MODULES ?=
 # A disk image for `make demo`; empty means the ones that the demo makes.
 IMAGE ?=
 UV_VERSION := 0.13.9
@@ -110,6 +112,10 @@ test-long: setup ## Run what is random for longer: 100,000 fuzzed calls, 10,000 
 	@STOA_FUZZ_FACTOR=20 STOA_MODEL_STEPS=10000 STOA_ORACLE_DECISIONS=500000 \
 		$(BIN)/python -m pytest --timeout 14400 $(PYTEST_ARGS) \
 		tests/system/test_fuzzed.py tests/wire/catalog/model tests/unit/policy/test_oracle.py
+
+.PHONY: mutation
+mutation: setup ## Change one thing of what decides access at a time; the tests have to notice (MODULES=evaluation)
+	@$(BIN)/python tools/mutation.py $(MODULES)
 
 .PHONY: compose-test
 compose-test: setup ## Run the system test against docker compose
