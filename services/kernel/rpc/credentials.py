@@ -120,10 +120,10 @@ def _configuration(pem: Pem) -> grpc.ServerCertificateConfiguration:
 
 
 def check_pair(pem: Pem) -> None:
-    """Refuse a key that is not that of the certificate; gRPC would take it and fail later.
+    """Refuse files that do not belong together; gRPC would take them and fail later.
 
     Raises:
-        ValueError: they do not belong together, or one is no PEM.
+        ValueError: the key is not that of the certificate, or anything is no PEM.
     """
     from cryptography import x509
     from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -131,6 +131,8 @@ def check_pair(pem: Pem) -> None:
     certificate = x509.load_pem_x509_certificate(pem.certificate)
     if load_pem_private_key(pem.key, None).public_key() != certificate.public_key():
         raise ValueError("the key is not that of the certificate")
+    if pem.authorities is not None:
+        x509.load_pem_x509_certificates(pem.authorities)
 
 
 def is_loopback(address: str) -> bool:

@@ -16,6 +16,8 @@ from services.kernel.stopping import Stop
 from services.kernel.telemetry.telemetry import Telemetry
 
 MAX_MESSAGE: Final = 4 * 1024 * 1024
+# Of all that a call sends beside its request: a token of each tenant, a trace, what proxies add.
+MAX_METADATA: Final = 16 * 1024
 
 
 class InsecureListener(Exception):
@@ -62,6 +64,10 @@ class ServerSettings:
             ("grpc.so_reuseport", int(self.shared)),
             ("grpc.max_receive_message_length", MAX_MESSAGE),
             ("grpc.max_send_message_length", MAX_MESSAGE),
+            # By default more and more calls are refused from 8 KiB on; with one limit a call that
+            # is accepted once is accepted always.
+            ("grpc.max_metadata_size", MAX_METADATA),
+            ("grpc.absolute_max_metadata_size", MAX_METADATA),
             ("grpc.max_concurrent_streams", self.max_streams_per_connection),
             ("grpc.max_connection_age_ms", int(self.max_connection_age * 1000)),
             ("grpc.max_connection_age_grace_ms", int(self.max_connection_age_grace * 1000)),
