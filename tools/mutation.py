@@ -13,6 +13,7 @@ equivalent; any other is printed as the row that is missing there, and the statu
 
 import argparse
 import ast
+import gc
 import importlib
 import json
 import os
@@ -45,7 +46,13 @@ DECIDING = """
     conditions callers threats_tenants subjects accessible oracle
 """
 #: Imported before the fork, since it is the same for every mutant.
-UNCHANGED = ("grpc", "cedarpy", "services.kernel.rpc.access")
+UNCHANGED = (
+    "cedarpy",
+    "grpc",
+    "hypothesis.internal.conjecture.engine",
+    "pytest_timeout",
+    "services.kernel.rpc.access",
+)
 #: How pytest ends when all tests pass, when one fails, when a module cannot even be imported.
 SURVIVED, FAILED, UNREADABLE = 0, 1, 2
 # A mutant that never ends is stopped by the processor time that it took, not by the clock.
@@ -112,12 +119,12 @@ def _tested(module: str, tree: ast.Module, timings: Path) -> int:
         return UNREADABLE
     sys.meta_path.insert(0, _Importer(f"services.policy.{module}", code))
     paths = [TESTS / f"test_{name}.py" for name in dict.fromkeys([module, *DECIDING.split()])]
-    # Plugins were imported before the fork, too early for pytest to rewrite their assertions.
-    early = "ignore::pytest.PytestAssertRewriteWarning"
-    options = ["-xq", "-W", early, "-p", "no:cacheprovider", "-p", "no:xdist"]
+    # Nobody reads why a test fails, so nothing is spent on that.
+    options = ["-xq", "--assert=plain", "--tb=no", "-p", "no:cacheprovider"]
+    plugins = ["-p", "pytest_timeout", "-p", "_hypothesis_pytestplugin", "--hypothesis-seed=0"]
     files = [os.fspath(path) for path in paths if path.exists()]
     quickest = _Quickest(json.loads(timings.read_text()) if timings.exists() else {})
-    status = int(pytest.main([*options, "--hypothesis-seed=0", *files], [quickest]))
+    status = int(pytest.main([*options, *plugins, *files], [quickest]))
     if not timings.exists():
         timings.write_text(json.dumps(quickest.took))
     return status
@@ -162,7 +169,10 @@ def main() -> int:
         importlib.import_module(name)
     missing = 0
     with tempfile.TemporaryDirectory() as scratch:
-        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = scratch
+        os.environ["HYPOTHESIS_STORAGE_DIRECTORY"] = sys.pycache_prefix = scratch
+        os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
+        sys.dont_write_bytecode = False
+        gc.freeze()
         for module in modules:
             counted = tested(module, Path(scratch))
             told = ", ".join(f"{number} {how}" for how, number in sorted(counted.items()))
