@@ -149,11 +149,18 @@ class Follower(Generic[S, W]):
             self._snapshot_needed = False
         self._position = position
         with self._called(self._feed.watch(position)) as messages:
+            is_behind = False
             for message in messages:
                 applied = self._feed.apply(message)
                 position = applied.position or position
                 self._position = position
-                if applied.head is not None and position.position >= applied.head:
+                was_behind = is_behind
+                is_behind = applied.head is not None and position.position < applied.head
+                if is_behind and was_behind:
+                    # Nothing came between two heartbeats that both tell of more than is here.
+                    _LOG.info("%s lacks what was sent and asks for it again", self.name)
+                    return
+                if applied.head is not None and not is_behind:
                     self._at_head = time.monotonic()
                     self._ready.set()
 

@@ -152,6 +152,26 @@ def test_a_heartbeat_of_a_head_not_reached_proves_nothing(follow: Follow) -> Non
     assert not follower.wait_ready(0)
 
 
+def test_what_never_came_is_asked_for_again_once_a_second_heartbeat_tells_of_it(
+    follow: Follow,
+) -> None:
+    # 13 was lost, and so was 14; in the second stream 14 is only late.
+    source = Source(
+        [11, 12, ("head", 14), ("head", 14)], [13, ("head", 14), 14, ("head", 15), 15, ("head", 15)]
+    )
+    assert follow(source).wait_ready(20)
+    assert source.events == [
+        ("snapshot", 1),
+        ("watch", "1", 10),
+        11,
+        12,
+        ("watch", "1", 12),
+        13,
+        14,
+        15,
+    ]
+
+
 def test_it_comes_back_after_the_stream_breaks(follow: Follow) -> None:
     broken = Lost(grpc.StatusCode.UNAVAILABLE)
     source = Source([11, broken], [broken], ["bug"], [12, ("head", 12)])
