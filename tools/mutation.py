@@ -118,11 +118,12 @@ def _tested(module: str, tree: ast.Module, timings: Path) -> int:
     except (SyntaxError, ValueError):
         return UNREADABLE
     sys.meta_path.insert(0, _Importer(f"services.policy.{module}", code))
-    paths = [TESTS / f"test_{name}.py" for name in dict.fromkeys([module, *DECIDING.split()])]
+    own = (path.stem.removeprefix("test_") for path in sorted(TESTS.glob(f"test_{module}*.py")))
+    names = dict.fromkeys([*own, *DECIDING.split()])
     # Nobody reads why a test fails, so nothing is spent on that.
     options = ["-xq", "--assert=plain", "--tb=no", "-p", "no:cacheprovider"]
     plugins = ["-p", "pytest_timeout", "-p", "_hypothesis_pytestplugin", "--hypothesis-seed=0"]
-    files = [os.fspath(path) for path in paths if path.exists()]
+    files = [os.fspath(TESTS / f"test_{name}.py") for name in names]
     quickest = _Quickest(json.loads(timings.read_text()) if timings.exists() else {})
     status = int(pytest.main([*options, *plugins, *files], [quickest]))
     if not timings.exists():
