@@ -129,6 +129,8 @@ def _changes(node: ast.AST) -> Iterator[_Change]:  # noqa: C901, PLR0912, PLR091
             if isinstance(func, ast.Name) and func.id in _FORGOTTEN and args:
                 yield args[0], "", ""
             yield from _without(node, "keywords", keywords)
+            if len(args) > 1:
+                yield _with(node, args=args[:-1]), _told(node), "its last argument left out"
         case ast.Tuple(elts=found) | ast.List(elts=found) | ast.Set(elts=found):
             if not isinstance(getattr(node, "ctx", None), ast.Store):
                 yield from _without(node, "elts", found)

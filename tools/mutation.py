@@ -121,7 +121,7 @@ def _tested(module: str, tree: ast.Module, timings: Path) -> int:
     own = (path.stem.removeprefix("test_") for path in sorted(TESTS.glob(f"test_{module}*.py")))
     names = dict.fromkeys([*own, *DECIDING.split()])
     # Nobody reads why a test fails, so nothing is spent on that.
-    options = ["-xq", "--assert=plain", "--tb=no", "-p", "no:cacheprovider"]
+    options = ["-xq", "--assert=plain", "--tb=no", "--timeout=0", "-p", "no:cacheprovider"]
     plugins = ["-p", "pytest_timeout", "-p", "_hypothesis_pytestplugin", "--hypothesis-seed=0"]
     files = [os.fspath(TESTS / f"test_{name}.py") for name in names]
     quickest = _Quickest(json.loads(timings.read_text()) if timings.exists() else {})
