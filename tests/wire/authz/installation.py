@@ -127,6 +127,23 @@ class Installation:
         self._stack.close()
         self.db.close()
 
+    def stop_serving(self) -> None:
+        """Stop the servers; their database and their ports stay."""
+        self._feed.stop()
+        self._server.stop()
+
+    def serve_again(self) -> None:
+        """Begin to serve again where it was stopped, at the same addresses."""
+        self.config = replace(
+            self.config,
+            client_listen=f"127.0.0.1:{self.ports[Audience.CLIENT]}",
+            internal_listen=f"127.0.0.1:{self.ports[Audience.INTERNAL]}",
+            feed_listen=f"127.0.0.1:{self._feed.port}",
+        )
+        self._server = build_server(self.config, self.stores, self._users)
+        self._server.start()
+        self._feed = _FeedThread(self)
+
     def user(self, subject: str = "owner", tenant: str = "default") -> Stubs:
         return Stubs(self._plain, make_token(self.layout, subject=subject, tenant=tenant))
 
