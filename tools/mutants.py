@@ -92,7 +92,7 @@ def _is_silent(parent: ast.AST, node: ast.AST) -> bool:
     if isinstance(parent, ast.Raise) or _is_slots(node):
         return True
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
-        return " " in node.value.strip()
+        return len(node.value) > 1 and " " in node.value
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
