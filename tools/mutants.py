@@ -1,6 +1,6 @@
 """The changes that mutation testing makes: each of one place in a tree of Python.
 
-Left out is what decides nothing: annotations, docstrings, decorators, the texts of errors.
+Left out is what decides nothing: types, docstrings, decorators, `__slots__`, words for readers.
 """
 
 import ast
@@ -89,15 +89,18 @@ def _places(parent: ast.AST, inside: str) -> Iterator[tuple[Any, Any, str]]:
 
 
 def _is_silent(parent: ast.AST, node: ast.AST) -> bool:
-    if isinstance(parent, ast.Raise) or _is_slots(node):
+    if isinstance(parent, ast.Raise) or _is_for_types(parent, node):
         return True
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return len(node.value) > 1 and " " in node.value
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
-def _is_slots(node: ast.AST) -> bool:
-    return isinstance(node, ast.Assign) and _told(node.targets[0]) == "__slots__"
+def _is_for_types(parent: ast.AST, node: ast.AST) -> bool:
+    if not isinstance(node, ast.Assign):
+        return False
+    alias = isinstance(parent, ast.Module) and isinstance(node.value, ast.Subscript)
+    return alias or _told(node.targets[0]) == "__slots__"
 
 
 def _changes(node: ast.AST) -> Iterator[_Change]:  # noqa: C901, PLR0912, PLR0915
@@ -129,7 +132,7 @@ def _changes(node: ast.AST) -> Iterator[_Change]:  # noqa: C901, PLR0912, PLR091
             if isinstance(func, ast.Name) and func.id in _FORGOTTEN and args:
                 yield args[0], "", ""
             yield from _without(node, "keywords", keywords)
-            if len(args) > 1:
+            if len(args) > 1 and _told(func) != "isinstance":
                 yield _with(node, args=args[:-1]), _told(node), "its last argument left out"
         case ast.Tuple(elts=found) | ast.List(elts=found) | ast.Set(elts=found):
             if not isinstance(getattr(node, "ctx", None), ast.Store):
