@@ -26,9 +26,11 @@ COMMANDS: Final = {
     "config": Entry(
         "cli.commands.config", "Print the configuration of each service.", _INSTALLATION
     ),
-    "token": Entry("cli.commands.token", "Make a token for the services here.", _INSTALLATION),
+    "token": Entry("cli.commands.token", "Print a token for the services.", _INSTALLATION),
     **verbs.COMMANDS,
     "context": Entry("cli.commands.context", "Choose the installation to talk to.", _CLIENT),
+    "login": Entry("cli.commands.login", "Sign in to the installation of a context.", _CLIENT),
+    "logout": Entry("cli.commands.logout", "Forget a sign-in.", _CLIENT),
     "version": Entry("cli.commands.version", "Show the versions of command and services.", _CLIENT),
 }
 

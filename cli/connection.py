@@ -20,6 +20,9 @@ from cli.trace import CommandTrace
 # after 30.
 DEADLINE: Final = 60.0
 
+_AUXILIARY: Final = "x-stoa-authorization-auxiliary"
+_MAX_TOKEN: Final = 8 * 1024
+
 # Every method may be repeated: what changes something carries a request id.
 _SERVICE_CONFIG: Final = {
     "methodConfig": [
@@ -128,7 +131,7 @@ class _CallInterceptor(
         self._target: Final = target
         self._trace: Final = trace
         self._debug: Final = debug
-        self._token = ""
+        self._bearers: list[tuple[str, str]] = []
 
     def intercept_unary_unary(self, continuation: Any, details: Any, request: Any) -> Any:
         _identify(request)
@@ -149,10 +152,14 @@ class _CallInterceptor(
         return continuation(self._details(details, None), requests)
 
     def _details(self, details: Any, deadline: float | None) -> _Details:
-        self._token = self._token or _sendable(self._target.token())
+        if not self._bearers:
+            self._bearers = [
+                ("authorization", f"Bearer {_sendable(self._target.token())}"),
+                *((_AUXILIARY, f"Bearer {_sendable(one())}") for one in self._target.auxiliary),
+            ]
         metadata = [
             *(details.metadata or ()),
-            ("authorization", f"Bearer {self._token}"),
+            *self._bearers,
             ("traceparent", self._trace.header()),
         ]
         return _Details(
@@ -180,6 +187,13 @@ def _identify(request: Any) -> None:
 def _sendable(token: str) -> str:
     if not token or not token.isascii() or not token.isprintable():
         raise UsageProblem("The token is empty or holds characters that a token cannot have.")
+    if len(token) > _MAX_TOKEN:
+        raise CliError(
+            "The token is too large to be sent.",
+            why=(f"it has {len(token)} bytes, and services take {_MAX_TOKEN}",),
+            todo="Have its issuer leave groups and roles out: nobody reads them here.",
+            code=ExitCode.DENIED,
+        )
     return token
 
 

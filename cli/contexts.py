@@ -13,6 +13,18 @@ from cli.toml import dump
 SERVICES: Final = ("catalog", "replication", "authz")
 # The one that needs no entry: the installation of this machine.
 LOCAL: Final = "local"
+# What an issuer is asked for where nothing else is said: a token, and one to refresh it with.
+SCOPE: Final = "openid offline_access"
+_PROPERTIES: Final = (
+    "data",
+    "ca_file",
+    "token_file",
+    "token_command",
+    "issuer",
+    "client_id",
+    "scope",
+    "subscription",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +38,10 @@ class Context:
     ca_file: str = ""
     token_file: str = ""
     token_command: str = ""
+    # Where `stoa login` signs in, as which client, and what it asks for.
+    issuer: str = ""
+    client_id: str = ""
+    scope: str = ""
     subscription: str = ""
 
     def to_toml(self) -> dict[str, Any]:
@@ -36,6 +52,9 @@ class Context:
             "ca_file": self.ca_file,
             "token_file": self.token_file,
             "token_command": self.token_command,
+            "issuer": self.issuer,
+            "client_id": self.client_id,
+            "scope": self.scope,
             "subscription": self.subscription,
         }
         return {key: value for key, value in found.items() if value}
@@ -47,7 +66,7 @@ class Context:
         Raises:
             CliError: it has a property that means nothing, or one that is no text.
         """
-        known = {"data", "ca_file", "token_file", "token_command", "subscription", *SERVICES}
+        known = {*_PROPERTIES, *SERVICES}
         for key, value in table.items():
             if key not in known or not isinstance(value, str):
                 raise CliError(
@@ -89,6 +108,18 @@ class Contexts:
         """These contexts with that one, in place of one of the same name."""
         return replace(self, entries={**self.entries, context.name: context})
 
+    def without(self, name: str) -> "Contexts":
+        """These contexts but that one; the installation of this machine is current in its place.
+
+        Raises:
+            UsageProblem: there is none of that name to remove.
+        """
+        if name not in self.entries:
+            self.find(name)
+            raise UsageProblem(f"Context {name} is always there.")
+        entries = {one: context for one, context in self.entries.items() if one != name}
+        return Contexts(LOCAL if self.current == name else self.current, entries)
+
     def using(self, name: str) -> "Contexts":
         """These contexts with another current one.
 
@@ -105,6 +136,16 @@ def path(environ: Mapping[str, str] = os.environ) -> Path:
         return Path(given)
     home = environ.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
     return Path(home) / "stoa" / "contexts.toml"
+
+
+def chosen(name: str | None, environ: Mapping[str, str] = os.environ) -> Context:
+    """The context of a command: the one it names, else that of STOA_CONTEXT, else the current.
+
+    Raises:
+        CliError: there is none of that name, or the file cannot be read.
+    """
+    saved = load(path(environ))
+    return saved.find(name or environ.get("STOA_CONTEXT") or saved.current)
 
 
 def load(file: Path) -> Contexts:

@@ -23,6 +23,7 @@ class Options:
     output: Format | None = None
     context: str | None = None
     token_file: str | None = None
+    also_as: tuple[str, ...] = ()
     debug: bool = False
     quiet: bool = False
 
@@ -52,7 +53,11 @@ class Invocation:
         if self._target is None:
             from cli.target import resolve
 
-            self._target = resolve(self.options.context, token_file=self.options.token_file)
+            self._target = resolve(
+                self.options.context,
+                token_file=self.options.token_file,
+                also_as=self.options.also_as,
+            )
         return self._target
 
     @property

@@ -126,6 +126,11 @@ def _set_token_file(value: str | None) -> None:
         current().options.token_file = value
 
 
+def _set_also_as(value: list[str] | None) -> None:
+    if value:
+        current().options.also_as = tuple(value)
+
+
 def _set_debug(value: bool) -> None:  # noqa: FBT001 the form of a callback
     current().options.debug |= value
 
@@ -160,6 +165,15 @@ def _every_command(
             "--token-file",
             help="Call as whom the token in this file says.",
             callback=_set_token_file,
+            rich_help_panel=_PANEL,
+        ),
+    ] = None,
+    also_as: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--also-as",
+            help="Send the token of another context as well, for what lies in its tenant.",
+            callback=_set_also_as,
             rich_help_panel=_PANEL,
         ),
     ] = None,

@@ -28,7 +28,7 @@ _EXIT_CODES: Final = {
 
 # What to do, by the reason of the error; {name} stands for its metadata.
 _TODO: Final = {
-    "UNAUTHENTICATED": "Make a token with `stoa token`, or check the context: stoa context list",
+    "UNAUTHENTICATED": "Sign in again with `stoa login`, or check the context: stoa context list",
     "PERMISSION_DENIED": "Ask an owner to grant a role with {permission}: stoa role assignment "
     "create --assignee PRINCIPAL --role ROLE --scope {resource}",
     "RESOURCE_NOT_FOUND": "Check the name; `list` shows what there is.",

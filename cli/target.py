@@ -3,7 +3,7 @@
 import os
 import shlex
 import subprocess
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -29,6 +29,8 @@ class Target:
     token: Callable[[], str]
     ca_file: str = ""
     subscription: str = ""
+    # Tokens of the caller in other tenants, sent beside the first.
+    auxiliary: tuple[Callable[[], str], ...] = ()
     # The data directory, where the installation is on this machine.
     data: Path | None = None
 
@@ -49,21 +51,25 @@ class Target:
 
 
 def resolve(
-    name: str | None, environ: Mapping[str, str] = os.environ, *, token_file: str | None = None
+    name: str | None,
+    environ: Mapping[str, str] = os.environ,
+    *,
+    token_file: str | None = None,
+    also_as: Sequence[str] = (),
 ) -> Target:
     """Find the target of a command.
 
-    `name` and `token_file` are what the command line says. STOA_CONTEXT, STOA_ENDPOINT_CATALOG,
-    STOA_ENDPOINT_REPLICATION, STOA_ENDPOINT_AUTHZ, STOA_CA_FILE, STOA_TOKEN, STOA_TOKEN_FILE and
-    STOA_SUBSCRIPTION stand before what the context says.
+    `name`, `token_file` and `also_as` are what the command line says; the last names contexts
+    whose tokens are sent as well. STOA_CONTEXT, STOA_ENDPOINT_CATALOG, STOA_ENDPOINT_REPLICATION,
+    STOA_ENDPOINT_AUTHZ, STOA_CA_FILE, STOA_TOKEN, STOA_TOKEN_FILE and STOA_SUBSCRIPTION stand
+    before what the context says, STOA_ALSO_AS (names after commas) beside it.
 
     Raises:
         CliError: there is no such context, or no installation where it says.
     """
     said = {service: environ.get(_variable(service), "") for service in SERVICES}
     given = {service: endpoint for service, endpoint in said.items() if endpoint}
-    saved = contexts.load(contexts.path(environ))
-    chosen = saved.find(name or environ.get("STOA_CONTEXT") or saved.current)
+    chosen = contexts.chosen(name, environ)
     of_context = _of_context(chosen, environ, needed=len(given) < len(SERVICES))
     return Target(
         name=chosen.name,
@@ -72,6 +78,10 @@ def resolve(
         ca_file=environ.get("STOA_CA_FILE") or of_context.ca_file,
         subscription=environ.get("STOA_SUBSCRIPTION") or of_context.subscription,
         data=None if given else of_context.data,
+        auxiliary=tuple(
+            _of_context(contexts.chosen(one, environ), environ, needed=True).token
+            for one in also_as or filter(None, environ.get("STOA_ALSO_AS", "").split(","))
+        ),
     )
 
 
@@ -126,14 +136,22 @@ def _token_of(context: Context) -> Callable[[], str]:
         return lambda: _run(context.token_command)
     if context.token_file:
         return lambda: _read(context.token_file)
+    if context.issuer:
+        return lambda: _signed_in(context)
     return _no_token
+
+
+def _signed_in(context: Context) -> str:
+    from cli.login.kept import token
+
+    return token(context)
 
 
 def _no_token() -> str:
     raise CliError(
         "There is no token for this installation.",
-        todo="Set STOA_TOKEN or STOA_TOKEN_FILE, or give the context one: "
-        "stoa context add NAME --token-command COMMAND",
+        todo="Set STOA_TOKEN or STOA_TOKEN_FILE, or give the context one: stoa context add NAME "
+        "--token-command COMMAND, or --issuer URL --client-id ID for stoa login",
         code=ExitCode.DENIED,
     )
 

@@ -7,9 +7,10 @@ from typing import Annotated
 import typer
 
 from cli import contexts
-from cli.contexts import LOCAL, Context
+from cli.contexts import LOCAL, SCOPE, Context
 from cli.errors import UsageProblem
 from cli.invocation import current
+from cli.login import kept
 from cli.output import Column, note
 
 app = typer.Typer(no_args_is_help=True)
@@ -39,6 +40,15 @@ def add(
     token_command: Annotated[
         str, typer.Option(help="A command that prints a token; asked once per command.")
     ] = "",
+    issuer: Annotated[
+        str, typer.Option(help="The token issuer where `stoa login` signs in, an https URL.")
+    ] = "",
+    client_id: Annotated[
+        str, typer.Option(help="What the issuer knows this command as, a public client.")
+    ] = "",
+    scope: Annotated[
+        str, typer.Option(help=f"What is asked of the issuer. [default: {SCOPE}]")
+    ] = "",
     from_file: Annotated[str, typer.Option("--token-from", help="A file with a token.")] = "",
     subscription: Annotated[
         str, typer.Option(help="The subscription where a command names none.")
@@ -55,6 +65,11 @@ def add(
             "A context has either endpoints or a data directory.",
             todo="Say --catalog, --replication and --authz, or --data.",
         )
+    if sum(map(bool, (token_command, from_file, issuer))) > 1 or bool(issuer) != bool(client_id):
+        raise UsageProblem(
+            "A context has one way to tokens.",
+            todo="Say --token-command, or --token-from, or --issuer and --client-id.",
+        )
     file = contexts.path()
     saved = contexts.load(file)
     context = Context(
@@ -64,6 +79,9 @@ def add(
         ca_file=_absolute(ca_file),
         token_file=_absolute(from_file),
         token_command=token_command,
+        issuer=issuer,
+        client_id=client_id,
+        scope=scope,
         subscription=subscription,
     )
     contexts.save(file, saved.added(context))
@@ -76,6 +94,15 @@ def use(name: Annotated[str, typer.Argument(help="The context to use from now on
     file = contexts.path()
     contexts.save(file, contexts.load(file).using(name))
     note(f"Commands talk to {name} now.")
+
+
+@app.command()
+def remove(name: Annotated[str, typer.Argument(help="The context to forget.")]) -> None:
+    """Forget an installation, and the sign-in there."""
+    file = contexts.path()
+    contexts.save(file, contexts.load(file).without(name))
+    kept.forget(name)
+    note(f"Removed {name}.")
 
 
 @app.command(name="list")

@@ -1,4 +1,4 @@
-"""`stoa token`: tokens of the installation's own issuer."""
+"""`stoa token`: tokens of the installation's own issuer, or of whoever is signed in."""
 
 import re
 from pathlib import Path
@@ -6,6 +6,7 @@ from typing import Annotated, Final
 
 import typer
 
+from cli import contexts
 from cli.errors import UsageProblem
 from cli.installation.identity import AUDIENCES, OWNER_TTL, make_token
 from cli.installation.layout import Layout, default_data
@@ -30,11 +31,15 @@ def token(
     ttl: Annotated[str, typer.Option(help="How long it is valid: 30m, 8h, 1d.")] = f"{OWNER_TTL}s",
     data: Annotated[Path | None, typer.Option(help="Data directory of the installation.")] = None,
 ) -> None:
-    """Make a token for the installation here and print it.
+    """Print a token: one made for the installation here, or that of the context elsewhere.
 
     With grpcurl: grpcurl -H "authorization: Bearer $(stoa token)" ...
     """
-    layout = Layout(data or default_data())
+    context = contexts.chosen(current().options.context)
+    if context.endpoints and not context.data and not (subject or tenant or data):
+        current().output.text(current().target.token())
+        return
+    layout = Layout(data or (Path(context.data) if context.data else default_data()))
     client = layout.read_client()
     current().output.text(
         make_token(

@@ -3,7 +3,7 @@
 from typing import Annotated
 
 import typer
-from stoa.authz.v1 import group_pb2, service_principal_pb2, user_pb2
+from stoa.authz.v1 import group_pb2, principal_pb2, service_principal_pb2, user_pb2
 from stoa.authz.v1.directory_service_pb2_grpc import DirectoryServiceStub
 
 from cli.connection import pages
@@ -39,6 +39,10 @@ _MEMBER_COLUMNS = (
 Id = Annotated[str, typer.Option("--id", help="Object id, or full name.")]
 NewId = Annotated[str, typer.Option("--id", help="An object id. [default: a new UUID]")]
 DisplayName = Annotated[str, typer.Option(help="The name shown.")]
+ExternalIssuer = Annotated[
+    str, typer.Option(help="The issuer at which they sign in, where it is another one.")
+]
+ExternalSubject = Annotated[str, typer.Option(help="Their `sub` in its tokens.")]
 GroupOption = Annotated[str, typer.Option("--group", "-g", help="The group.")]
 MemberIds = Annotated[list[str], typer.Option("--member-id", help="Principals ...")]
 MemberKind = Annotated[
@@ -50,19 +54,35 @@ def _stub() -> DirectoryServiceStub:
     return current().connection.stub("authz", DirectoryServiceStub)
 
 
+def _external(issuer: str, subject: str) -> principal_pb2.ExternalIdentity | None:
+    if not issuer and not subject:
+        return None
+    return principal_pb2.ExternalIdentity(issuer=issuer, subject=subject)
+
+
 @user.command(name="create")
 def create_user(
     *,
     display_name: DisplayName,
     user_principal_name: Annotated[str, typer.Option(help="name@example.org")],
     object_id: NewId = "",
+    external_issuer: ExternalIssuer = "",
+    external_subject: ExternalSubject = "",
     tenant: Tenant = None,
 ) -> None:
-    """Create a user; a token of the issuer with this id as `sub` is then theirs."""
+    """Create a user.
+
+    A token of the installation's issuer with this id as `sub` is then theirs, and one of another
+    issuer with the external subject.
+    """
     request = user_pb2.CreateUserRequest(
         parent=tenant_name(tenant),
         user_id=object_id,
-        user=user_pb2.User(display_name=display_name, user_principal_name=user_principal_name),
+        user=user_pb2.User(
+            display_name=display_name,
+            user_principal_name=user_principal_name,
+            external_identity=_external(external_issuer, external_subject),
+        ),
     )
     current().output.show(_stub().CreateUser(request), _USER_COLUMNS)
 
@@ -185,13 +205,21 @@ def list_members(
 
 @sp.command(name="create")
 def create_principal(
-    *, display_name: DisplayName, object_id: NewId = "", tenant: Tenant = None
+    *,
+    display_name: DisplayName,
+    object_id: NewId = "",
+    external_issuer: ExternalIssuer = "",
+    external_subject: ExternalSubject = "",
+    tenant: Tenant = None,
 ) -> None:
     """Create a service principal: the identity of a program."""
     request = service_principal_pb2.CreateServicePrincipalRequest(
         parent=tenant_name(tenant),
         service_principal_id=object_id,
-        service_principal=service_principal_pb2.ServicePrincipal(display_name=display_name),
+        service_principal=service_principal_pb2.ServicePrincipal(
+            display_name=display_name,
+            external_identity=_external(external_issuer, external_subject),
+        ),
     )
     current().output.show(_stub().CreateServicePrincipal(request), _COLUMNS)
 

@@ -1,0 +1,1 @@
+"""Signing in at the token issuer of an installation, and staying signed in."""
