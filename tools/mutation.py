@@ -42,8 +42,8 @@ MODULES = """
 """
 #: Tests that decide questions; those of the module come along.
 DECIDING = """
-    scopes matching sharing index eligible_conditions decision_details evaluation custom_roles
-    conditions callers threats_tenants subjects accessible oracle
+    scopes matching sharing index holders eligible_conditions decision_details evaluation
+    custom_roles conditions callers threats_tenants subjects accessible oracle
 """
 #: Imported before the fork, since it is the same for every mutant.
 UNCHANGED = (
