@@ -7,6 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from services.kernel.addresses import is_loopback
 from services.kernel.config import between, one_of, setting
 from services.kernel.trusted_issuers import trusted_issuers_problem
 
@@ -69,6 +70,11 @@ class ServingConfig:
         """Say what is wrong with the settings taken together."""
         if len(self.page_token_secret) < MIN_SECRET:
             yield f"page_token_secret: has at least {MIN_SECRET} characters"
+        if not self.client_tls and not is_loopback(self.client_listen):
+            yield (
+                f"client_listen: {self.client_listen} is reached from other machines, which takes"
+                " client_tls"
+            )
         if self.token_issuer in self.trusted_issuers:
             yield "trusted_issuers: token_issuer is trusted for every tenant already"
 

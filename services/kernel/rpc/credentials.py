@@ -1,6 +1,5 @@
 """TLS of listeners and channels: certificates from files, taken anew when the files change."""
 
-import ipaddress
 import logging
 import threading
 import time
@@ -133,14 +132,3 @@ def check_pair(pem: Pem) -> None:
         raise ValueError("the key is not that of the certificate")
     if pem.authorities is not None:
         x509.load_pem_x509_certificates(pem.authorities)
-
-
-def is_loopback(address: str) -> bool:
-    """Whether `host:port`, or `unix:path`, is reached from this machine alone."""
-    if address.startswith("unix:"):
-        return True
-    host = address.rpartition(":")[0].strip("[]")
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -1,6 +1,5 @@
 """The keys of a token issuer: a JWK set in a file, or one fetched from its URL."""
 
-import ipaddress
 import json
 import logging
 import threading
@@ -13,6 +12,7 @@ from typing import Any, Final
 from jwt import PyJWK, PyJWKSet
 from jwt.exceptions import PyJWTError
 
+from services.kernel.addresses import is_loopback_host
 from services.kernel.clock import Clock, SystemClock
 from services.kernel.errors import Unavailable
 
@@ -141,7 +141,9 @@ def reader(location: str) -> Callable[[], bytes]:
         path = Path(location)
         return path.read_bytes
     url = urllib.parse.urlsplit(location)
-    if url.scheme != "https" and not (url.scheme == "http" and _is_loopback(url.hostname or "")):
+    if url.scheme != "https" and not (
+        url.scheme == "http" and is_loopback_host(url.hostname or "")
+    ):
         raise ValueError(f"a key set is fetched by https: {location}")
     opener = urllib.request.build_opener(_NoRedirect)
 
@@ -160,10 +162,3 @@ class _NoRedirect(urllib.request.HTTPRedirectHandler):
 
     def redirect_request(self, *args: Any, **kwargs: Any) -> None:
         return None
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

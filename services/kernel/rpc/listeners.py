@@ -6,8 +6,9 @@ from typing import Any, Final
 
 import grpc
 
+from services.kernel.addresses import is_loopback
 from services.kernel.rpc.access import AccessControl
-from services.kernel.rpc.credentials import TlsFiles, is_loopback, server_credentials
+from services.kernel.rpc.credentials import TlsFiles, server_credentials
 from services.kernel.rpc.identity import Authenticator, WorkloadAuthenticator
 from services.kernel.rpc.path import Front
 from services.kernel.rpc.pools import PoolSizes
