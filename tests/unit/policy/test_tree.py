@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.policy.holders import HoldersEditor
+from services.policy.holders import HoldersEditor, Scopes
 from services.policy.model import EVERYONE, SharingGrant
 from services.policy.tree import EMPTY_NODE, NodeEditor, ScopeNode
 from tests.unit.policy.worlds import ALICE, BOB, GALLERY, SUBSCRIPTION, assign, deny, grant, user
@@ -11,7 +11,7 @@ STEPS = (SUBSCRIPTION, "resourcegroups/rg", "galleries/golden")
 CROWD = [user(f"u{number}") for number in range(40)]
 
 
-def frozen(editor: NodeEditor) -> tuple[ScopeNode, dict, dict]:
+def frozen(editor: NodeEditor) -> tuple[ScopeNode, dict[str, Scopes], dict[str, Scopes]]:
     holders, denied = HoldersEditor({}), HoldersEditor({})
     node = editor.freeze(holders, denied)
     return node, dict(holders.freeze()), dict(denied.freeze())
@@ -162,9 +162,9 @@ def test_a_sweep_removes_what_is_older_here_and_below():
     editor.descend((SUBSCRIPTION, "disks/d")).put(assign("r1", "disks/d", revision=4))
     assert list(editor.descend(STEPS[:1]).sweep(5)) == []
     swept, _, _ = frozen(editor)
-    node = swept.children[SUBSCRIPTION]
-    assert list(node.children) == ["resourcegroups/rg"]
-    for one in (node, node.children[STEPS[1]].children[STEPS[2]]):
+    top = swept.children[SUBSCRIPTION]
+    assert list(top.children) == ["resourcegroups/rg"]
+    for one in (top, top.children[STEPS[1]].children[STEPS[2]]):
         assert [held.revision for held in one.held] == [5, 6]
         assert [held.assignment.revision for held in one.denies] == [5, 6]
 
