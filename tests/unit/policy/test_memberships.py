@@ -85,3 +85,14 @@ def test_of_several_ways_inwards_a_shortest_is_told_and_of_those_the_first_by_na
 
 def test_a_cycle_inwards_ends_and_a_group_is_not_in_itself():
     assert inwards(directory(member(G0, G1), member(G1, G0)), G0) == {G1: (G0,)}
+
+
+def test_what_lies_equally_near_is_told_by_name():
+    names = [group(f"w{number:02}") for number in range(20)]
+    known = directory(
+        *(Principal(one, PrincipalKind.GROUP) for one in names),
+        *(member(one, ALICE) for one in reversed(names)),
+        *(member(G0, one) for one in reversed(names)),
+    )
+    assert list(ways_to_groups(known, ALICE)) == [*names, G0]
+    assert list(inwards(known, G0)) == [*names, ALICE]
