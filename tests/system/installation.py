@@ -2,11 +2,12 @@
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple, TypeVar
 
@@ -167,6 +168,24 @@ class Installation:
     def workers(self, service: str) -> int:
         """The pid of the workers process of a service."""
         return self._pid(service, "--role workers")
+
+    def hold_workers(self, service: str) -> None:
+        """Stop the workers of a service, at a moment at which they do not hold its database."""
+        pid = self.workers(service)
+        path = self.layout.state(service) / f"{service}.db"
+
+        def held() -> bool:
+            os.kill(pid, signal.SIGSTOP)
+            with closing(sqlite3.connect(path, timeout=1, isolation_level=None)) as database:
+                try:
+                    database.execute("BEGIN IMMEDIATE")
+                except sqlite3.OperationalError:
+                    os.kill(pid, signal.SIGCONT)
+                    return False
+                database.execute("ROLLBACK")
+                return True
+
+        eventually(held, f"the workers of {service} hold nothing")
 
     def server(self, service: str) -> int:
         """The pid of the server process of a service."""

@@ -252,7 +252,7 @@ def test_catalog_killed_before_it_could_tell_replication_tells_it_after(
     fragile: Installation,
 ) -> None:
     # The workers send what the server has committed; stopped, they cannot.
-    os.kill(fragile.workers("catalog"), signal.SIGSTOP)
+    fragile.hold_workers("catalog")
     version = copying(fragile, 400, 2)
     found = get_version(version.owner, version.name)
     assert found.provisioning_state == PROVISIONING_STATE_CREATING

@@ -147,7 +147,7 @@ def test_a_deletion_by_force_goes_on_after_each_kill_between_its_steps(
     owner = shop.owner
     versions = [publish(shop, image, REGIONS, f"1.0.{patch}") for patch in range(3)]
     # Nothing begins before what is killed is known.
-    os.kill(fragile.workers("catalog"), signal.SIGSTOP)
+    fragile.hold_workers("catalog")
     request = resource_group_service_pb2.DeleteResourceGroupRequest(name=shop.group, force=True)
     operation = owner.of(ResourceGroupServiceStub).DeleteResourceGroup(request)
     _, planned = told(owner, operation)
@@ -183,7 +183,7 @@ def test_a_catalog_killed_right_after_it_answered_deletes_all_the_same(
 ) -> None:
     shop, image = shop_of(fragile, noise(1, 2))
     version = publish(shop, image, REGIONS)
-    os.kill(fragile.workers("catalog"), signal.SIGSTOP)
+    fragile.hold_workers("catalog")
     request = gallery_service_pb2.DeleteGalleryRequest(name=shop.gallery, force=True)
     operation = shop.owner.of(GalleryServiceStub).DeleteGallery(request)
 

@@ -122,7 +122,11 @@ def test_one_reader_serves_all_streams(log: Entries) -> None:
     async def scenario(tail: FeedTail) -> None:
         streams = [tail.watch(0) for _ in range(50)]
         waiting = [asyncio.create_task(take_entries(stream, 5)) for stream in streams]
-        await asyncio.sleep(0.1)
+        # Each reads twice by itself that there is nothing yet, and the shared reader once.
+        for _ in range(1000):
+            if log.reads >= 101:
+                break
+            await asyncio.sleep(0.01)
         assert tail.streams == 50
         before = log.reads
         log.append(*[b"x"] * 5)
