@@ -56,7 +56,7 @@ UNCHANGED = (
 #: How pytest ends when all tests pass, when one fails, when a module cannot even be imported.
 SURVIVED, FAILED, UNREADABLE = 0, 1, 2
 # A mutant that never ends is stopped by the processor time that it took, not by the clock.
-SECONDS, BYTES = 150, 1 << 30
+SECONDS, BYTES = 40, 1 << 30
 
 
 class _Importer(MetaPathFinder, Loader):

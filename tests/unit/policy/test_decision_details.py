@@ -13,11 +13,13 @@ from services.policy.scopes import View, ViewKind
 from tests.unit.policy.worlds import (
     ALICE,
     BOB,
+    CONSUMER,
     GALLERY,
     GROUP,
     NOW,
     READ,
     SHARE,
+    SHARED_READ,
     SUBSCRIPTION,
     VERSION,
     WRITE,
@@ -25,6 +27,7 @@ from tests.unit.policy.worlds import (
     assign,
     deny,
     eligible,
+    grant,
     role,
     world,
 )
@@ -119,6 +122,22 @@ def test_a_denial_for_nothing_names_nothing():
     decision = ask(world(role(READ)), READ, VERSION)
     assert (decision.reason, decision.assignment) == (Reason.NO_MATCHING_GRANT, "")
     assert (decision.grant, decision.item) == ("", 0)
+
+
+def test_a_view_that_is_not_shared_names_what_the_consumer_holds():
+    index = world(role("*/read"), assign("r1", CONSUMER))
+    view = f"{CONSUMER}/locations/eastus/sharedGalleries/opaque-1"
+    decision = ask(index, SHARED_READ, view)
+    assert (decision.reason, decision.grant) == (Reason.NOT_SHARED, "")
+    assert decision.assignment == f"{CONSUMER}/roleassignments/r1-alice"
+
+
+def test_a_view_that_is_shared_names_what_the_consumer_holds_and_whose_gallery_it_is():
+    index = world(role("*/read"), assign("r1", CONSUMER), grant(subscriptions={CONSUMER}))
+    view = f"{CONSUMER}/locations/eastus/sharedGalleries/opaque-1"
+    decision = ask(index, SHARED_READ, view)
+    assert (decision.reason, decision.grant) == (Reason.SHARED_SUBSCRIPTION, GALLERY)
+    assert decision.assignment == f"{CONSUMER}/roleassignments/r1-alice"
 
 
 def test_one_activation_of_several_is_enough():

@@ -79,6 +79,14 @@ def test_one_of_several_permissions_is_enough():
     assert not PermissionMatcher(()).permits(READ, Plane.CONTROL)
 
 
+def test_a_matcher_looks_at_the_whole_action():
+    granting = PermissionMatcher((Permissions((READ, "*/write")),))
+    assert not granting.permits(f"{READ}s", Plane.CONTROL)
+    assert not granting.permits("a/writes", Plane.CONTROL)
+    subtracting = PermissionMatcher((Permissions(("*",), (READ,)),))
+    assert subtracting.permits(f"{READ}s", Plane.CONTROL)
+
+
 def test_a_subtraction_needs_one_pattern_only():
     matcher = PermissionMatcher((Permissions(("*",), ("x", "a/re*d", "y")),))
     assert not matcher.permits(READ, Plane.CONTROL)

@@ -50,6 +50,12 @@ def test_either_block_is_enough(blocked, expected):
     assert coverage(shared, HERE) is expected
 
 
+def test_a_private_gallery_covers_nobody_whomever_it_names():
+    private = grant(SharingMode.PRIVATE, subscriptions={CONSUMER}, tenants={TENANT})
+    assert coverage(private, HERE) is None
+    assert world(private).sharing.shared_with(HERE) == ()
+
+
 def test_the_grant_of_a_gallery_is_found_by_its_key():
     index = world(grant(subscriptions={CONSUMER}))
     found = index.sharing.of_gallery(GALLERY)
