@@ -15,6 +15,7 @@ from cli.installation.layout import Layout
 from cli.installation.pki import write_pki
 from cli.target import Target
 from cli.trace import CommandTrace
+from services.kernel.rpc.listeners import MAX_METADATA
 
 
 class Operations(operations_pb2_grpc.OperationsServicer):
@@ -77,7 +78,9 @@ def serve(operations: Operations, layout: Layout) -> Iterator[Callable[..., str]
     servers = []
 
     def start(*, tls: bool = False, serving: bool = True) -> str:
-        server = grpc.server(ThreadPoolExecutor(4))
+        # As the services have it: below their own limit nothing is refused now and then.
+        options = [("grpc.max_metadata_size", MAX_METADATA)]
+        server = grpc.server(ThreadPoolExecutor(4), options=options)
         operations_pb2_grpc.add_OperationsServicer_to_server(operations, server)
         well = health.HealthServicer()
         status = health_pb2.HealthCheckResponse
