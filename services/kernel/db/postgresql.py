@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+import psycopg
 from sqlalchemy import URL, Connection, Engine, create_engine, make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -86,10 +87,22 @@ class PostgresqlDatabase(Database):
             self._slots.release()
 
     def first(self, lookup: Prepared, parameters: Mapping[str, Any]) -> Row | None:
-        """Run a prepared lookup as any read: beside the way to the server its cost is small."""
-        return self.read(
-            lambda connection: connection.execute(lookup.statement, parameters).first()
-        )
+        """Run a prepared lookup below SQLAlchemy, which costs more than the way to the server.
+
+        What fails is run once more as any other read, which knows what each error means.
+        """
+
+        def run(connection: Connection) -> Row | None:
+            raw = _raw_connection(connection)
+            try:
+                stored = raw.execute(lookup.text, lookup.named(parameters), prepare=True).fetchone()
+            except psycopg.Error:
+                return connection.execute(lookup.statement, parameters).first()
+            for collected in self._collecting:
+                collected.append(lookup.text)
+            return None if stored is None else lookup.row(stored)
+
+        return self.read(run)
 
     def snapshot(self, fn: Callable[[Connection], T]) -> T:
         """Run `fn` in one REPEATABLE READ transaction that cannot write."""
@@ -198,6 +211,13 @@ class PostgresqlDatabase(Database):
                     raise unavailable("the connection was lost during the commit") from error
                 raise
             return answer, callbacks
+
+
+def _raw_connection(connection: Connection) -> psycopg.Connection[tuple[Any, ...]]:
+    raw = connection.connection.driver_connection
+    if not isinstance(raw, psycopg.Connection):
+        raise TypeError("not a connection of psycopg")
+    return raw
 
 
 def _connect_args(url: URL, busy_timeout: float, *, read_only: bool) -> dict[str, Any]:

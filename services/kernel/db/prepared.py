@@ -48,9 +48,12 @@ class Prepared:
 
     def values(self, parameters: Mapping[str, Any]) -> tuple[Any, ...]:
         """Answer the parameters in the order in which the text takes them."""
-        if self._given:
-            parameters = {**self._given, **parameters}
+        parameters = self.named(parameters)
         return tuple([parameters[name] for name in self.names])
+
+    def named(self, parameters: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Answer the parameters by name, with those that the statement gives."""
+        return {**self._given, **parameters} if self._given else parameters
 
     def row(self, stored: Row) -> Row:
         """Answer a row as SQLAlchemy would."""
