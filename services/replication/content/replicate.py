@@ -47,11 +47,24 @@ class CopyPlan:
     zero: int
 
 
-def plan_disk(manifest: Manifest, store: Store, tenant: str, *, workers: int = 4) -> CopyPlan:
-    """Return what a copy of the disk into a store would move, without moving it."""
+def plan_disk(
+    manifest: Manifest,
+    store: Store,
+    tenant: str,
+    *,
+    planned: set[bytes] | None = None,
+    workers: int = 4,
+) -> CopyPlan:
+    """Return what a copy of the disk into a store would move, without moving it.
+
+    `planned` are the digests of what disks that are copied before this one bring into the slot;
+    those of this one are added.
+    """
     with Workers(workers) as pool:
         absent = _absent(manifest, Slot(store, tenant, "plan"), 0, workers=pool)
-    missing = sum(absent.values())
+    before = planned if planned is not None else set[bytes]()
+    missing = sum(length for digest, length in absent.items() if digest not in before)
+    before.update(absent)
     occupied = manifest.occupied_bytes
     zero = manifest.header.logical_size - occupied
     return CopyPlan(occupied, missing, occupied - missing, zero)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from services.kernel.errors import Code
@@ -35,7 +35,7 @@ def want_region(ledger: Ledger, wanted: DesiredRegion, ordinal: int, budget: tim
     ]
     # Locked against the deletion of the region, or of a slot, at the same moment.
     region = tx.regions.lock(wanted.location)
-    placement, cause = _placed(region, wanted, held, ledger)
+    placement, cause = placed(region, wanted, held, ledger.now)
     before = ledger.region(wanted.location)
     record = ledger.record
     ledger.put_region(
@@ -173,8 +173,8 @@ def remove(ledger: Ledger, replica: Replica) -> None:
     ledger.put(gone)
 
 
-def _placed(
-    region: Region | None, wanted: DesiredRegion, held: Sequence[Replica], ledger: Ledger
+def placed(
+    region: Region | None, wanted: DesiredRegion, held: Sequence[Replica], now: datetime
 ) -> tuple[Placement, Cause | None]:
     """Choose slots; where they do not suffice, keep what is held and say why."""
     kept = {one.slot: one.storage_type for one in held if one.state is CopyState.COMPLETED}
@@ -183,7 +183,7 @@ def _placed(
             "REGION_UNSUITABLE",
             Code.FAILED_PRECONDITION,
             f"the region {wanted.location} does not exist",
-            ledger.now,
+            now,
             location=wanted.location,
         )
     placement = place(region, wanted.sets, held)
@@ -195,7 +195,7 @@ def _placed(
         Code.FAILED_PRECONDITION,
         f"{wanted.location} has room for {shortage.maximum} replicas of "
         f"{shortage.storage_type.value}, and {shortage.wanted} are wanted",
-        ledger.now,
+        now,
         location=wanted.location,
         storage_account_type=shortage.storage_type.value,
         wanted=str(shortage.wanted),

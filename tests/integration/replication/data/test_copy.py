@@ -182,6 +182,26 @@ def test_a_segment_that_the_disk_holds_often_is_written_once_even_across_windows
     assert (counters.copied, counters.deduplicated) == (SEGMENT_BYTES, 4 * SEGMENT_BYTES)
 
 
+def test_what_the_disks_before_bring_into_the_slot_is_planned_once(
+    stores: tuple[Store, Store], tmp_path: Path
+) -> None:
+    shared, own = (random.Random(seed).randbytes(SEGMENT_BYTES) for seed in (1, 2))
+    (tmp_path / "one").write_bytes(shared)
+    (tmp_path / "two").write_bytes(shared + own)
+    one = ingest(tmp_path / "one", stores[0])
+    two = ingest(tmp_path / "two", stores[0], task="ingest-two")
+    planned: set[bytes] = set()
+    plans = [plan_disk(disk, stores[1], TENANT, planned=planned) for disk in (one, two)]
+    assert [(plan.missing, plan.present) for plan in plans] == [
+        (SEGMENT_BYTES, 0),
+        (SEGMENT_BYTES, SEGMENT_BYTES),
+    ]
+    for number, disk in enumerate((one, two)):
+        control = Control()
+        replicate(disk, *stores, control, task=f"replicate-{number}")
+        assert control.progress.sample().copied == plans[number].missing
+
+
 def test_a_copy_within_its_own_slot_writes_nothing(
     stores: tuple[Store, Store], tmp_path: Path
 ) -> None:
