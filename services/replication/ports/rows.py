@@ -1,6 +1,6 @@
 """The rows that use cases read and write, and the transactions that they do it in."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
@@ -18,6 +18,7 @@ from services.replication.domain.records import (
 )
 from services.replication.domain.region import Region, SlotProbe
 from services.replication.domain.snapshots import ReplicationView
+from services.replication.domain.verification import Verification
 from services.replication.ports.blobs import BlobRows
 
 T = TypeVar("T")
@@ -241,6 +242,39 @@ class ReplicaRows(Protocol):
     def extend(self, owner: str, until: datetime) -> None:
         """Make the leases of a process end later."""
 
+    def damaged(self, now: datetime, limit: int) -> Sequence[Replica]:
+        """Answer damaged replicas whose repair is due, those that wait longest first."""
+
+    def unverified(
+        self, before: datetime, limit: int, leave_out: Collection[tuple[str, str]]
+    ) -> Sequence[ReplicaDisk]:
+        """Answer good disks that were not read back since, the oldest first.
+
+        Those in the slots (location, slot) of `leave_out` are passed over.
+        """
+
+    def in_slot(self, location: str, slot: str) -> Sequence[Replica]:
+        """Answer the replicas that lie, or are to lie, in a slot."""
+
+
+class VerificationRows(Protocol):
+    """Verifications that were asked for and are not done."""
+
+    def put(self, verification: Verification) -> None:
+        """Add or replace a verification."""
+
+    def get(self, operation: str) -> Verification | None:
+        """Answer the verification that an operation waits for."""
+
+    def oldest(self) -> Verification | None:
+        """Answer the one that was asked for first."""
+
+    def count(self) -> int:
+        """Answer how many there are."""
+
+    def finish(self, operation: str) -> None:
+        """Forget one that is done, or given up."""
+
 
 class FeedRows(Protocol):
     """The log of what followers are told."""
@@ -312,6 +346,10 @@ class Tx(Protocol):
     @property
     def replicas(self) -> ReplicaRows:
         """Replicas."""
+
+    @property
+    def verifications(self) -> VerificationRows:
+        """Verifications."""
 
     @property
     def blobs(self) -> BlobRows:

@@ -1,10 +1,10 @@
 """Replicas, which are also the tasks that make them, in the database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, and_, delete, func, or_, select, update
+from sqlalchemy import Connection, and_, delete, func, or_, select, tuple_, update
 
 from services.replication.domain.records import Replica, ReplicaDisk
 from services.replication.ports.rows import Listing
@@ -100,3 +100,29 @@ class ReplicaTable:
         """Make the leases of a process end later."""
         statement = update(tables.replicas).where(_T.owner == owner)
         self._connection.execute(statement.values(lease_time=until))
+
+    def damaged(self, now: datetime, limit: int) -> Sequence[Replica]:
+        """Answer damaged replicas whose repair is due, those that wait longest first."""
+        statement = _REPLICAS.select.where(
+            tables.DAMAGED, _T.state == "COMPLETED", _T.due_time <= now
+        )
+        return _REPLICAS.all(self._connection, statement.order_by(_T.due_time).limit(limit))
+
+    def unverified(
+        self, before: datetime, limit: int, leave_out: Collection[tuple[str, str]]
+    ) -> Sequence[ReplicaDisk]:
+        """Answer good disks that were not read back since, the oldest first."""
+        statement = _DISKS.select.where(
+            tables.COMMITTED,
+            _D.health == "GOOD",
+            or_(_D.verify_time.is_(None), _D.verify_time < before),
+        )
+        if leave_out:
+            statement = statement.where(tuple_(_D.location, _D.slot).not_in(list(leave_out)))
+        statement = statement.order_by(_D.verify_time.asc().nulls_first()).limit(limit)
+        return _DISKS.all(self._connection, statement)
+
+    def in_slot(self, location: str, slot: str) -> Sequence[Replica]:
+        """Answer the replicas that lie, or are to lie, in a slot."""
+        statement = _REPLICAS.select.where(_T.location == location, _T.slot == slot)
+        return _REPLICAS.all(self._connection, statement)

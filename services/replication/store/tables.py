@@ -219,6 +219,8 @@ Index("ix_replicas_slot", replicas.c.location, replicas.c.slot)
 _owned = text("owner <> ''")
 Index("ix_replicas_owner", replicas.c.owner, sqlite_where=_owned, postgresql_where=_owned)
 Index("ix_replicas_name", replicas.c.name_key, replicas.c.location, replicas.c.slot)
+DAMAGED: Final = text("health IN ('DAMAGED', 'REPAIRING')")
+Index("ix_replicas_damaged", replicas.c.due_time, sqlite_where=DAMAGED, postgresql_where=DAMAGED)
 
 replica_disks: Final = Table(
     "replica_disks",
@@ -239,6 +241,33 @@ replica_disks: Final = Table(
     Column("heal_count", Integer, nullable=False),
     Column("heal_time", UtcTime),
     Column("verify_time", UtcTime),
+)
+COMMITTED: Final = text("state = 'COMPLETED'")
+Index(
+    "ix_replica_disks_verify_time",
+    replica_disks.c.verify_time,
+    sqlite_where=COMMITTED,
+    postgresql_where=COMMITTED,
+)
+
+# What VerifyReplicas was asked for, until it is done.
+verifications: Final = Table(
+    "verifications",
+    metadata,
+    Column("operation", KeyText, primary_key=True),
+    Column("version", KeyText, nullable=False),
+    Column("depth", Text, nullable=False),
+    Column("report_only", Boolean, nullable=False),
+    Column("targets", Json, nullable=False),
+    Column("create_time", UtcTime, nullable=False),
+    Column("position", Integer, nullable=False),
+    Column("findings", Json, nullable=False),
+    Column("regions", Json, nullable=False),
+    Column("verified_count", Integer, nullable=False),
+    Column("damaged_count", Integer, nullable=False),
+    Column("all_good", Boolean, nullable=False),
+    Column("verified_bytes", BigInteger, nullable=False),
+    Column("repaired_bytes", BigInteger, nullable=False),
 )
 
 # The state transitions of each replication, and its end.

@@ -18,6 +18,7 @@ from services.replication.store.feed import FeedTable
 from services.replication.store.regions import RegionTable
 from services.replication.store.replicas import ReplicaTable
 from services.replication.store.replications import ReplicationTable
+from services.replication.store.verifications import VerificationTable
 from services.replication.store.versions import VersionTable
 
 T = TypeVar("T")
@@ -85,6 +86,7 @@ class SqlTx:
         self.versions: Final = VersionTable(connection)
         self.replications: Final = ReplicationTable(connection)
         self.replicas: Final = ReplicaTable(connection)
+        self.verifications: Final = VerificationTable(connection)
         self.blobs: Final = BlobTable(connection)
         self.feed: Final = FeedTable(connection, kernel.feed_log)
         self.requests: Final = RequestTable(connection, kernel.request_log)
