@@ -134,6 +134,9 @@ class VersionRows(Protocol):
     def regions_of(self, uids: Sequence[str]) -> Sequence[VersionRegion]:
         """Answer the regions of several versions."""
 
+    def newest_completed(self, location: str, limit: int) -> Sequence[VersionRegion]:
+        """Answer what was completed last in a region, the newest first."""
+
     def put_region(self, region: VersionRegion) -> None:
         """Add or replace a region of a version."""
 

@@ -28,6 +28,7 @@ from services.replication.convert.common import (
     cause_message,
 )
 from services.replication.convert.desired import desired_of, source_of
+from services.replication.convert.plans import plan_message
 from services.replication.convert.replications import replica_message, replication_message
 from services.replication.domain.names import replication_name
 from services.replication.domain.snapshots import ReplicationView
@@ -45,6 +46,8 @@ from services.replication.servicers.watch_stream import WatchStream
 from services.replication.usecases.acting import ReplicationActions
 from services.replication.usecases.ensure import EnsureReplicas
 from services.replication.usecases.inspecting import Inspection
+from services.replication.usecases.origins import Origins
+from services.replication.usecases.planning import Planning
 from services.replication.usecases.reading import Replications
 from services.replication.usecases.retry import Retry
 
@@ -108,6 +111,9 @@ class ReplicationServicer:
             parts.rows, parts.results, parts.rights, time_budget=budget
         )
         self._inspection: Final = Inspection(parts.rows, parts.blobs, parts.stores, parts.files)
+        self._planning: Final = Planning(
+            parts.rows, Origins(parts.rows, parts.blobs), parts.stores, parts.files
+        )
         self._pages: Final = Pages(parts.page_tokens)
 
     def GetReplication(
@@ -221,6 +227,13 @@ class ReplicationServicer:
             replication=replication_name(record.id),
             state=REPLICATION_STATE.Value(f"STATE_{record.state.value}"),
         )
+
+    def PlanReplicas(
+        self, request: replication_plan_pb2.PlanReplicasRequest, call: Call
+    ) -> replication_plan_pb2.PlanReplicasResponse:
+        call.violations.raise_if_any()
+        plans = self._planning.plan(desired_of(request.desired))
+        return replication_plan_pb2.PlanReplicasResponse(regions=map(plan_message, plans))
 
     def InspectSource(
         self, request: replication_plan_pb2.InspectSourceRequest, call: Call

@@ -87,6 +87,13 @@ class VersionTable:
         statement = _REGIONS.select.where(t.version.in_(uids))
         return _REGIONS.all(self._connection, statement.order_by(t.version, t.ordinal, t.location))
 
+    def newest_completed(self, location: str, limit: int) -> Sequence[VersionRegion]:
+        """Answer what was completed last in a region, the newest first."""
+        t = tables.version_regions.c
+        statement = _REGIONS.select.where(t.location == location, t.state == "COMPLETED")
+        newest = statement.order_by(t.end_time.desc(), t.version).limit(limit)
+        return _REGIONS.all(self._connection, newest)
+
     def put_region(self, region: VersionRegion) -> None:
         """Add or replace a region of a version."""
         _REGIONS.put(self._connection, region)
