@@ -11,7 +11,12 @@ from collections.abc import MutableMapping
 from types import FrameType
 from typing import Final
 
-from services.kernel.process import CORE_VARIABLE, LIFELINE_VARIABLE, READY_VARIABLE
+from services.kernel.process import (
+    CORE_VARIABLE,
+    LIFELINE_VARIABLE,
+    PLACE_VARIABLE,
+    READY_VARIABLE,
+)
 from services.kernel.stopping import Stop
 
 _LOG = logging.getLogger(__name__)
@@ -23,6 +28,9 @@ class Child:
     `stop` is set by SIGTERM, SIGINT and the death of the parent. A child that has not
     ended `grace` seconds after losing its parent is ended the hard way, since nobody is
     left to do that.
+
+    `place` is what this process and those in whose stead it was started have in common, and
+    no other process anywhere; they are all gone, which the parent has seen. Empty without one.
     """
 
     def __init__(
@@ -37,6 +45,7 @@ class Child:
         # Taken out of the environment, so that what this process starts is nobody's child.
         self._lifeline: Final = _descriptor(environ, LIFELINE_VARIABLE)
         self._ready: int | None = _descriptor(environ, READY_VARIABLE)
+        self.place: Final = environ.pop(PLACE_VARIABLE, "")
         core = environ.pop(CORE_VARIABLE, "")
         if core and hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, {int(core)})

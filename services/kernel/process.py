@@ -22,9 +22,11 @@ from types import FrameType
 from typing import Any, Final
 
 from services.kernel.backoff import backoff
+from services.kernel.ids import new_uid
 
 CORE_VARIABLE: Final = "STOA_CHILD_CORE"
 LIFELINE_VARIABLE: Final = "STOA_CHILD_LIFELINE"
+PLACE_VARIABLE: Final = "STOA_CHILD_PLACE"
 READY_VARIABLE: Final = "STOA_CHILD_READY"
 EXIT_CONFIG: Final = 78  # EX_CONFIG of sysexits.h: starting again would not help
 
@@ -77,6 +79,7 @@ class Supervisor:
     _slots: list[_Slot] = field(default_factory=list, init=False)
     _selector: selectors.BaseSelector = field(default_factory=selectors.DefaultSelector, init=False)
     _lifeline: tuple[int, int] = field(default=(-1, -1), init=False)
+    _life: str = field(default_factory=new_uid, init=False)
     _ending: bool = field(default=False, init=False)
     _code: int = field(default=0, init=False)
 
@@ -159,6 +162,7 @@ class Supervisor:
         environ = dict(self.environ)
         environ[LIFELINE_VARIABLE] = str(self._lifeline[0])
         environ[READY_VARIABLE] = str(child_end)
+        environ[PLACE_VARIABLE] = f"{self._life}/{slot.role}/{slot.index}"
         environ.pop(CORE_VARIABLE, None)
         if slot.core is not None:
             environ[CORE_VARIABLE] = str(slot.core)

@@ -2,7 +2,8 @@
 
     python -m services.catalog [--config FILE] [--ready-file FILE]
 
-runs the parent; `--role` and `--index` are what the parent adds for a child. With
+runs the parent; `--role` and `--index` are what the parent adds for a child. With `--only workers`
+the parent has these children alone, and leaves the database to the service that owns it. With
 `--print-config` nothing runs: the settings are checked and printed without secrets.
 """
 
@@ -25,15 +26,17 @@ class Program:
     """What a service does in each of its processes.
 
     `migrate` runs in the parent; `serve` and `work` run in a child until its `stop` is
-    set, and call its `ready` once they serve. `others` are children with a role of their
-    own, one process each. `grace` (seconds) is how long they may take
-    to end. `config` holds the settings of a service that has some.
+    set, and call its `ready` once they serve. `servers` and `workers` say how many of each
+    there are; `others` are children with a role of their own, one process each. `grace`
+    (seconds) is how long they may take to end. `config` holds the settings of a service that
+    has some.
     """
 
     migrate: Callable[[], object]
     serve: Callable[[Child], None]
     work: Callable[[Child], None]
     servers: int = 1
+    workers: int = 1
     grace: float = 30.0
     config: Any = None
     others: Mapping[str, Callable[[Child], None]] = field(default_factory=dict)
@@ -52,6 +55,7 @@ def main(
     parser = argparse.ArgumentParser(prog=f"python -m {module}")
     parser.add_argument("--config", type=Path, help="a TOML file with a section per service")
     parser.add_argument("--ready-file", type=Path, help="is written once all children serve")
+    parser.add_argument("--only", choices=(WORKERS,), help="run no other children than these")
     parser.add_argument("--print-config", action="store_true", help="print settings and end")
     parser.add_argument("--role", default=PARENT, help="the part of the service that this is")
     parser.add_argument("--index", type=int, default=0, help="the number of a server child")
@@ -65,14 +69,20 @@ def main(
         sys.stdout.write(_settings(module.rpartition(".")[2], program.config))
         return 0
     if options.role == PARENT:
+        workers = Role(WORKERS, program.workers)
+        everything = (
+            Role(SERVER, program.servers, pinned=True),
+            workers,
+            *map(Role, program.others),
+        )
         supervisor = Supervisor(
             module,
-            (Role(SERVER, program.servers, pinned=True), *map(Role, (WORKERS, *program.others))),
+            (workers,) if options.only else everything,
             arguments=("--config", str(options.config)) if options.config else (),
             ready_file=options.ready_file,
             grace=program.grace,
         )
-        return supervisor.run(program.migrate)
+        return supervisor.run(None if options.only else program.migrate)
     roles = {SERVER: program.serve, WORKERS: program.work, **program.others}
     if options.role not in roles:
         parser.error(f"--role is one of {', '.join((PARENT, *roles))}")

@@ -41,7 +41,7 @@ def child_of(role):
             note("began")
             sys.exit(3)
         note(f"began {role}")
-        child.ready(port=7000, cores=len(os.sched_getaffinity(0)))
+        child.ready(place=child.place, port=7000, cores=len(os.sched_getaffinity(0)))
         if behaviour == "stubborn":
             time.sleep(600)
         child.stop.wait()
@@ -177,6 +177,24 @@ def test_a_killed_child_is_started_again(start):
     after = installation.children()
     assert after[1]["pid"] == before[1]["pid"]
     assert alive(after[0]["pid"])
+    assert [child["place"] for child in after] == [child["place"] for child in before]
+    assert installation.end() == 0
+
+
+def test_every_child_of_every_parent_has_a_place_of_its_own(start):
+    first = start(servers=2)
+    places = [child["place"] for child in first.children()]
+    first.end()
+    second = start(servers=2)
+    places += [child["place"] for child in second.children()]
+    assert len(set(places)) == 6
+    assert second.end() == 0
+
+
+def test_a_parent_of_workers_alone_leaves_the_database_alone(start):
+    installation = start(servers=2, more=["--only", "workers"])
+    assert [child["role"] for child in installation.children()] == ["workers"]
+    assert "migrated" not in installation.log()
     assert installation.end() == 0
 
 
