@@ -233,8 +233,11 @@ class ReplicaRows(Protocol):
     def page(self, listing: Listing) -> Sequence[Replica]:
         """Answer a page of replicas."""
 
-    def claimable(self, now: datetime, limit: int) -> Sequence[Replica]:
-        """Answer due tasks that nobody holds, those that wait longest first."""
+    def claimable(self, now: datetime, limit: int, locations: Collection[str]) -> Sequence[Replica]:
+        """Answer due tasks that nobody holds, those that wait longest first.
+
+        Of `locations` alone, if there are any.
+        """
 
     def running(self, now: datetime) -> Mapping[str, int]:
         """Answer, by region, how many tasks are held."""
@@ -244,6 +247,9 @@ class ReplicaRows(Protocol):
 
     def extend(self, owner: str, until: datetime) -> None:
         """Make the leases of a process end later."""
+
+    def disown(self, place: str, now: datetime) -> int:
+        """End the leases of all owners in a place, and answer how many there were."""
 
     def damaged(self, now: datetime, limit: int) -> Sequence[Replica]:
         """Answer damaged replicas whose repair is due, those that wait longest first."""

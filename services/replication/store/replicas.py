@@ -70,13 +70,17 @@ class ReplicaTable:
         """Answer a page of replicas."""
         return _REPLICAS.page(self._connection, listing)
 
-    def claimable(self, now: datetime, limit: int) -> Sequence[Replica]:
-        """Answer due tasks that nobody holds, those that wait longest first."""
+    def claimable(self, now: datetime, limit: int, locations: Collection[str]) -> Sequence[Replica]:
+        """Answer due tasks that nobody holds, those that wait longest first.
+
+        Of `locations` alone, if there are any.
+        """
         statement = (
             _REPLICAS.select.where(
                 tables.UNFINISHED,
                 _T.due_time <= now,
                 or_(_T.owner == "", _T.lease_time <= now),
+                *([_T.location.in_(locations)] if locations else []),
             )
             .order_by(_T.due_time, _T.version, _T.location, _T.slot)
             .limit(limit)
@@ -100,6 +104,11 @@ class ReplicaTable:
         """Make the leases of a process end later."""
         statement = update(tables.replicas).where(_T.owner == owner)
         self._connection.execute(statement.values(lease_time=until))
+
+    def disown(self, place: str, now: datetime) -> int:
+        """End the leases of all owners in a place, and answer how many there were."""
+        statement = update(tables.replicas).where(_T.owner.startswith(f"{place}/", autoescape=True))
+        return self._connection.execute(statement.values(owner="", lease_time=now)).rowcount
 
     def damaged(self, now: datetime, limit: int) -> Sequence[Replica]:
         """Answer damaged replicas whose repair is due, those that wait longest first."""

@@ -5,7 +5,8 @@ who held it before (replication.md 5).
 """
 
 import functools
-from collections.abc import Sequence
+import logging
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -19,6 +20,7 @@ from services.replication.usecases.ledger import Ledger
 from services.replication.usecases.origins import Origins, Wait
 from services.replication.usecases.settings import EngineSettings
 
+_LOG = logging.getLogger(__name__)
 _CANDIDATES: Final = 256
 
 
@@ -51,7 +53,11 @@ class Claims:
         origins: Origins,
         results: OperationResults,
         settings: EngineSettings,
+        *,
+        locations: Collection[str] = (),
     ) -> None:
+        """`locations` are the regions whose tasks are claimed; none: those of every region."""
+        self._locations: Final = frozenset(locations)
         self._rows: Final = rows
         self._origins: Final = origins
         self._results: Final = results
@@ -85,6 +91,17 @@ class Claims:
         if held is not None and _is_of(held, task):
             self._rows.transact(give_back)
 
+    def take_over(self, place: str) -> int:
+        """Give back what processes that were here before held, and answer how much it was.
+
+        Their leases would run out by themselves; that they are gone is known sooner to whoever
+        started this one in their stead.
+        """
+        held = self._rows.transact(lambda tx: tx.replicas.disown(place, tx.now()))
+        if held:
+            _LOG.info("%d tasks are claimed again, whose process is gone", held)
+        return held
+
     def renew(self, owner: str) -> None:
         """Extend all leases of a process."""
         lease = self.settings.lease
@@ -96,7 +113,7 @@ class Claims:
 
     def _candidates(self, tx: Tx) -> list[Replica]:
         now = tx.now()
-        found = tx.replicas.claimable(now, _CANDIDATES)
+        found = tx.replicas.claimable(now, _CANDIDATES, self._locations)
         running = dict(tx.replicas.running(now))
         limits: dict[str, int] = {}
         homes: dict[str, str] = {}
