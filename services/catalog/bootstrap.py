@@ -31,6 +31,7 @@ from services.catalog.clients.sharing import AuthzSharing
 from services.catalog.config import SERVICE, Config
 from services.catalog.domain.audit import AuditEntry
 from services.catalog.domain.desired import Desired
+from services.catalog.domain.plan import PlanOrder
 from services.catalog.domain.region_status import Cause
 from services.catalog.domain.usage import GIB, UsageLimits
 from services.catalog.ports.transaction import Tx
@@ -44,7 +45,7 @@ from services.catalog.store.regions import StoredRegions
 from services.catalog.store.schema import MIGRATIONS, REVISION
 from services.catalog.store.transaction import Stores
 from services.catalog.store.usage import StoredUsage, purge_crossed
-from services.catalog.workers import audit, duties, sources
+from services.catalog.workers import audit, duties, plans, sources
 from services.catalog.workers import replication as versions
 from services.catalog.workers.expiry import Expiry
 from services.catalog.workers.feed import ReplicationFeed
@@ -288,6 +289,11 @@ def outbox_handlers(foundation: Foundation) -> Mapping[str, Handler]:
             foundation.transact,
             holds=ReplicationBlobHolds(foundation.replication),
             scopes=scopes,
+        ),
+        **plans.handlers(
+            foundation.transact,
+            ask=client.plan,
+            read=lambda payload: read_document(PlanOrder, payload),
         ),
         **audit.handlers(
             told.append,

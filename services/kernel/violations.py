@@ -2,11 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 
 from services.kernel.errors import (
     FailedPrecondition,
     FieldViolation,
     InvalidArgument,
+    PermissionDenied,
     PreconditionViolation,
     StoaError,
 )
@@ -131,6 +133,43 @@ class Violations:
         """
         if error := self.error():
             raise error
+
+
+@contextmanager
+def nested(part: str, violations: Violations) -> Iterator[Violations]:
+    """Yield what a whole request that lies in the field `part` of a call begins with.
+
+    Who handles that request names its fields as if it had been sent alone; what is raised in the
+    block names them from outside. What is wrong around the request is raised with it, or after it.
+
+    Raises:
+        InvalidArgument: something around the request is wrong, or what was raised in the block.
+    """
+    inner, outer = Violations(), Violations()
+    for found, metadata in violations._fields.items():
+        if found.field.startswith(f"{part}."):
+            inner._fields[replace(found, field=found.field.removeprefix(f"{part}."))] = metadata
+        else:
+            outer._fields[found] = metadata
+    try:
+        yield inner
+    except PermissionDenied:
+        raise
+    except StoaError as error:
+        if isinstance(error, InvalidArgument):
+            for found in error.violations:
+                below = replace(found, field=f"{part}.{found.field}")
+                outer._fields.setdefault(below, error.metadata)
+        if outer and (told := outer.error()) is not None:
+            raise InvalidArgument(
+                told.message,
+                reason=told.reason,
+                metadata=told.metadata,
+                violations=told.violations,
+                precondition=error.precondition,
+            ) from error
+        raise
+    outer.raise_if_any()
 
 
 def _only(reasons: set[str], otherwise: str) -> str:

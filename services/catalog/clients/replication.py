@@ -17,19 +17,22 @@ from stoa.replication.v1 import (
 
 from services.catalog.clients.grants import GrantSigner
 from services.catalog.convert.hardware import FORMATS
+from services.catalog.convert.plans import decode_plan
 from services.catalog.convert.replication import (
     decode_region,
     encode_desired,
     encode_source,
 )
+from services.catalog.domain import reasons
 from services.catalog.domain.desired import Desired
 from services.catalog.domain.disk_source import ByteSource
 from services.catalog.domain.hardware import DiskFormat
+from services.catalog.domain.plan import PlanOrder, RegionPlan
 from services.catalog.domain.region import Region, location_key
 from services.catalog.domain.region_status import Cause
 from services.catalog.ports.calls import RegionRows
 from services.catalog.ports.sources import Inspection
-from services.kernel.errors import Code
+from services.kernel.errors import Code, InvalidArgument, NotFound, StoaError
 from services.kernel.names import id_problem
 from services.kernel.rpc.remote import RemoteStatus, translated
 
@@ -53,6 +56,13 @@ _FINAL: Final = frozenset(
         Code.UNIMPLEMENTED,
     }
 )
+# What a plan finds gone; the catalog has the same reasons.
+_GONE: Final[Mapping[str, type[StoaError]]] = {
+    reasons.SOURCE_NOT_FOUND: NotFound,
+    reasons.REGION_UNKNOWN: InvalidArgument,
+}
+# A plan looks for every segment of every disk in every slot.
+_PLAN_SECONDS: Final = 120.0
 # Refusals of a grant that a fresh one does not get.
 _PASSING_REASONS: Final = frozenset({"GRANT_INVALID"})
 
@@ -116,6 +126,25 @@ class ReplicationClient:
             if status.code in _FINAL and status.reason not in _PASSING_REASONS:
                 raise RefusedError(_cause(status)) from error
             raise translated(error, SERVICE) from error
+
+    def plan(self, order: PlanOrder) -> list[RegionPlan]:
+        """Ask what a desired state would move, take and cost.
+
+        Raises:
+            NotFound: SOURCE_NOT_FOUND, a source is gone.
+            InvalidArgument: REGION_UNKNOWN, a region is gone.
+            StoaError: another attempt may succeed.
+        """
+        request = replication_plan_pb2.PlanReplicasRequest(desired=encode_desired(order.desired))
+        try:
+            found = self._stub.PlanReplicas(request, timeout=_PLAN_SECONDS)
+        except grpc.RpcError as error:
+            status = RemoteStatus.of(error)
+            gone = _GONE.get(status.reason)
+            if gone is None:
+                raise translated(error, SERVICE) from error
+            raise gone(status.message, reason=status.reason, metadata=status.metadata) from error
+        return [decode_plan(one) for one in found.regions]
 
     def cancel(self, version: str, locations: Sequence[str]) -> None:
         """Cancel regions of the newest replication of a version that are not done.

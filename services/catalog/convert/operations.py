@@ -16,7 +16,7 @@ from services.catalog.convert.replication_status import encode_region, encode_st
 from services.catalog.domain import reasons
 from services.catalog.domain.region_status import RegionStatus
 from services.catalog.domain.version import Version
-from services.kernel.errors import Code
+from services.kernel.errors import Code, StoaError
 
 DOMAIN: Final = "catalog.stoa.dev"
 _LISTED: Final = 1000
@@ -97,6 +97,11 @@ def nothing() -> bytes:
 def cancelled(message: str) -> bytes:
     """Answer the error of an operation that something else ended."""
     return _error(Code.CANCELLED, "CANCELLED", message, {})
+
+
+def refused(error: StoaError) -> bytes:
+    """Answer an error of ours as an operation ends with it."""
+    return _error(error.code, error.reason, error.message, error.metadata)
 
 
 def regions_failed(failed: Sequence[RegionStatus], replication: str) -> bytes:

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from services.catalog.domain.plan import VersionPlan
 from services.catalog.domain.region_status import RegionStatus
 from services.catalog.domain.version import Version, WaitMode
+from services.kernel.errors import StoaError
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +82,18 @@ class Operations(Protocol):
     def preview_delete(self, resources: Sequence[str]) -> StartedOperation:
         """Answer a finished operation without a name, with what would be deleted."""
 
+    def start_plan(self, target: str, *, owner: str, total_bytes: int) -> StartedOperation:
+        """Begin the operation that plans a change of `target`, whose sources have so many bytes."""
+
+    def is_planning(self, name: str) -> bool:
+        """Whether an operation that plans has not ended."""
+
+    def finish_plan(self, name: str, plan: VersionPlan) -> None:
+        """End an operation that plans, if it has not ended."""
+
+    def fail_plan(self, name: str, error: StoaError) -> None:
+        """End an operation that plans with an error, if it has not ended."""
+
     def unfinished_delete(self, target: str, *, soft: bool = False) -> StartedOperation | None:
         """Answer the operation that deletes `target` already, for good or softly."""
 
@@ -98,7 +112,8 @@ class Operations(Protocol):
     def cancelling(self, name: str) -> VersionChange | None:
         """Show that the cancellation of an operation was asked for.
 
-        Answers the change of a version that it is; None for a deletion, which goes on.
+        Answers the change of a version that it is; None for a deletion, which goes on, and for a
+        plan, which ends here.
         """
 
     def awaited(self, target: str) -> frozenset[str]:

@@ -20,17 +20,13 @@ from services.catalog.servicers import mutations, reading
 from services.catalog.servicers.dependencies import Dependencies
 from services.catalog.servicers.deployment import DeploymentChecks
 from services.catalog.servicers.resource_groups import COMMON_FIELDS, COMMON_ORDERS
-from services.catalog.servicers.updates import update_of
+from services.catalog.servicers.version_changes import VersionChanges
+from services.catalog.servicers.version_plans import VersionPlans
 from services.catalog.servicers.view_resolution import resolve_view
-from services.catalog.servicers.view_sources import ViewSources
 from services.catalog.usecases import (
     resolve,
-    version_contents,
-    version_create,
     version_delete,
-    version_targets,
     version_undelete,
-    version_update,
 )
 from services.kernel.errors import NotFound
 from services.kernel.filter import Kind
@@ -70,6 +66,8 @@ class ImageVersionServicer:
     def __init__(self, dependencies: Dependencies) -> None:
         self._d: Final = dependencies
         self._deployments: Final = DeploymentChecks(dependencies)
+        self._changes: Final = VersionChanges(dependencies)
+        self._plans: Final = VersionPlans(dependencies, self._changes)
         self._listing: Final = reading.Listing(
             _FIELDS,
             _ORDERS,
@@ -81,27 +79,13 @@ class ImageVersionServicer:
     def CreateImageVersion(
         self, request: requests_pb.CreateImageVersionRequest, call: Call
     ) -> bytes:
-        command = convert.decode_create(request, mutations.scope_of(call))
         return mutations.mutate(
             self._d,
             call,
             request,
             encode=mutations.started,
             names=("parent",),
-            use=lambda context, mutation: version_create.create(
-                command,
-                context,
-                mutation,
-                subscriptions=self._d.subscriptions,
-                regions=self._d.regions,
-                look=lambda sources: version_contents.look(
-                    sources,
-                    sources=self._d.sources,
-                    opened=ViewSources(self._d, call),
-                    read=self._d.look,
-                ),
-                limits=self._d.limits,
-            ),
+            use=self._changes.create(request, call, mutations.scope_of(call)),
         )
 
     def GetImageVersion(self, request: requests_pb.GetImageVersionRequest, call: Call) -> bytes:
@@ -122,32 +106,13 @@ class ImageVersionServicer:
     def UpdateImageVersion(
         self, request: requests_pb.UpdateImageVersionRequest, call: Call
     ) -> bytes:
-        sent = request.image_version
-        command = version_update.UpdateVersion(
-            update_of(
-                call,
-                sent,
-                request.update_mask,
-                convert.update_fields(sent),
-                regions=self._d.regions,
-            ),
-            convert.wait_mode(request.wait_for),
-            request.validate_only,
-        )
         return mutations.mutate(
             self._d,
             call,
             request,
             encode=mutations.started,
             names=("image_version.name",),
-            use=lambda context, mutation: version_update.update(
-                command,
-                context,
-                mutation,
-                subscriptions=self._d.subscriptions,
-                regions=self._d.regions,
-                transact=self._d.transact,
-            ),
+            use=self._changes.update(request, call),
         )
 
     def DeleteImageVersion(
@@ -186,24 +151,18 @@ class ImageVersionServicer:
         )
 
     def AddTargetRegions(self, request: regions_pb.AddTargetRegionsRequest, call: Call) -> bytes:
-        change = version_targets.Add(tuple(map(convert.decode_target, request.target_regions)))
-        return self._change_targets(request, call, change, "add_target_regions")
+        return self._change_targets(request, call)
 
     def RemoveTargetRegions(
         self, request: regions_pb.RemoveTargetRegionsRequest, call: Call
     ) -> bytes:
-        change = version_targets.Remove(tuple(request.locations))
-        return self._change_targets(request, call, change, "remove_target_regions")
+        return self._change_targets(request, call)
 
     def SetReplicaCounts(self, request: regions_pb.SetReplicaCountsRequest, call: Call) -> bytes:
-        change = version_targets.SetCounts(
-            common=request.replica_count if request.HasField("replica_count") else None,
-            regional=tuple(
-                (one.location, one.replica_count if one.HasField("replica_count") else None)
-                for one in request.regional_replica_counts
-            ),
-        )
-        return self._change_targets(request, call, change, "set_replica_counts")
+        return self._change_targets(request, call)
+
+    def PlanImageVersion(self, request: requests_pb.PlanImageVersionRequest, call: Call) -> bytes:
+        return self._plans.plan(request, call)
 
     def ResolveImageVersion(
         self, request: image_resolution_pb2.ResolveImageVersionRequest, call: Call
@@ -228,30 +187,14 @@ class ImageVersionServicer:
     ) -> deployment_check_pb2.CheckDeploymentResponse:
         return self._deployments.check(request, call)
 
-    def _change_targets(
-        self, request: Any, call: Call, change: version_targets.Change, verb: str
-    ) -> bytes:
-        command = version_targets.ChangeTargets(
-            name=mutations.scope_of(call),
-            etag=request.etag,
-            verb=verb,
-            change=change,
-            wait_for=convert.wait_mode(request.wait_for),
-            validate_only=request.validate_only,
-        )
+    def _change_targets(self, request: Any, call: Call) -> bytes:
         return mutations.mutate(
             self._d,
             call,
             request,
             encode=mutations.started,
             names=("name",),
-            use=lambda context, mutation: version_targets.change_targets(
-                command,
-                context,
-                mutation,
-                subscriptions=self._d.subscriptions,
-                regions=self._d.regions,
-            ),
+            use=self._changes.targets(request, mutations.scope_of(call)),
         )
 
 

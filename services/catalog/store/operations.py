@@ -5,17 +5,22 @@ from typing import Final
 
 from sqlalchemy import Connection
 
-from services.catalog.convert import change_metadata
+from services.catalog.convert import change_metadata, plans
 from services.catalog.convert import operations as convert
 from services.catalog.domain.names import subscription_of
+from services.catalog.domain.plan import VersionPlan
 from services.catalog.domain.region_status import RegionState, RegionStatus
 from services.catalog.domain.version import Version, WaitMode
 from services.catalog.ports.operations import StartedOperation, VersionChange
 from services.kernel.clock import Clock
 from services.kernel.db.operations import Operation, OperationStore
+from services.kernel.errors import StoaError
 from services.kernel.rpc.servicers.operations import encoded
 
 _DELETE: Final = "delete"
+_PLAN: Final = "plan"
+# The verbs of operations that do not wait for regions.
+_NO_CHANGES: Final = frozenset({_DELETE, _PLAN})
 UNDELETE: Final = "undelete"
 
 
@@ -107,6 +112,38 @@ class CatalogOperations:
         serialized = convert.finished(response=convert.nothing(), metadata=metadata)
         return StartedOperation("", True, serialized)
 
+    def start_plan(self, target: str, *, owner: str, total_bytes: int) -> StartedOperation:
+        """Begin the operation that plans a change of `target`, whose sources have so many bytes."""
+        operation = self._store.create(
+            self._tx,
+            subscription=subscription_of(target),
+            owner=owner,
+            verb=_PLAN,
+            target=target,
+            metadata=plans.plan_metadata(target, total_bytes, create_time=self._clock.now()),
+        )
+        return self._answer(operation.name)
+
+    def is_planning(self, name: str) -> bool:
+        """Whether an operation that plans has not ended."""
+        operation = self._store.get(self._tx, name)
+        return operation is not None and not operation.done
+
+    def finish_plan(self, name: str, plan: VersionPlan) -> None:
+        """End an operation that plans, if it has not ended."""
+        operation = self._store.get(self._tx, name)
+        if operation is not None:
+            now = self._clock.now()
+            metadata = plans.plan_ended(operation.metadata, "done", now)
+            self._store.succeed(self._tx, name, plans.plan_response(plan, now), metadata=metadata)
+
+    def fail_plan(self, name: str, error: StoaError) -> None:
+        """End an operation that plans with an error, if it has not ended."""
+        operation = self._store.get(self._tx, name)
+        if operation is not None:
+            metadata = plans.plan_ended(operation.metadata, error.message, self._clock.now())
+            self._store.fail(self._tx, name, convert.refused(error), metadata=metadata)
+
     def unfinished_delete(self, target: str, *, soft: bool = False) -> StartedOperation | None:
         """Answer the operation that deletes `target` already, for good or softly."""
         found = self._deleting(target, soft=soft)
@@ -120,18 +157,18 @@ class CatalogOperations:
     def blocking(self, target: str) -> str:
         """Answer the name of the oldest unfinished operation on `target`, empty for none."""
         found = self._store.unfinished(self._tx, target)
-        return found[0].name if found else ""
+        return next((one.name for one in found if one.verb != _PLAN), "")
 
     def advance(self, version: Version, regions: Sequence[RegionStatus]) -> None:
         """Bring the operations on a version up to date, and end those that are done."""
         for operation in self._store.unfinished(self._tx, version.name):
-            if operation.verb != _DELETE and operation.detail["uid"] == version.uid:
+            if operation.verb not in _NO_CHANGES and operation.detail["uid"] == version.uid:
                 self._advance(operation, version, regions)
 
     def cancel_changes(self, target: str, message: str) -> None:
         """End the unfinished changes of `target` as CANCELLED."""
         for operation in self._store.unfinished(self._tx, target):
-            if operation.verb != _DELETE:
+            if operation.verb not in _NO_CHANGES:
                 metadata = change_metadata.ended(operation.metadata, message, self._clock.now())
                 error = convert.cancelled(message)
                 self._store.fail(self._tx, operation.name, error, metadata=metadata)
@@ -139,9 +176,15 @@ class CatalogOperations:
     def cancelling(self, name: str) -> VersionChange | None:
         """Show that the cancellation of an operation was asked for.
 
-        Answers the change of a version that it is; None for a deletion, which goes on.
+        Answers the change of a version that it is; None for a deletion, which goes on, and for a
+        plan, which ends here.
         """
         operation = self._store.require(self._tx, name)
+        if operation.verb == _PLAN:
+            message = "cancelled on request"
+            ended = plans.plan_ended(operation.metadata, message, self._clock.now(), cancelled=True)
+            self._store.fail(self._tx, name, convert.cancelled(message), metadata=ended)
+            return None
         if operation.verb == _DELETE:
             metadata = convert.delete_progress(operation.metadata, 0, cancel_requested=True)
             self._store.progress(self._tx, name, metadata)
@@ -154,7 +197,7 @@ class CatalogOperations:
         return frozenset(
             location
             for operation in self._store.unfinished(self._tx, target)
-            if operation.verb != _DELETE and not operation.cancel_requested
+            if operation.verb not in _NO_CHANGES and not operation.cancel_requested
             for location in _change(operation).awaited
         )
 

@@ -1,7 +1,13 @@
 import pytest
 
-from services.kernel.errors import FailedPrecondition, InvalidArgument, InvalidName
-from services.kernel.violations import Violations
+from services.kernel.errors import (
+    FailedPrecondition,
+    InvalidArgument,
+    InvalidName,
+    NotFound,
+    PermissionDenied,
+)
+from services.kernel.violations import Violations, nested
 
 
 @pytest.fixture
@@ -106,3 +112,38 @@ def test_a_copy_begins_with_what_was_found_and_goes_its_own_way(violations):
     error = violations.copy().error()
     assert error is not None
     assert (error.reason, dict(error.metadata)) == ("A_REASON", {"which": "a"})
+
+
+def test_what_lies_in_a_request_within_a_call_is_named_from_there_and_raised_from_outside():
+    call = Violations()
+    call.add("name", "wrong")
+    call.add("create.thing.size", "too big", reason="TOO_BIG")
+
+    def handle() -> None:
+        with nested("create", call) as inner:
+            assert [found.field for found in inner.fields] == ["thing.size"]
+            inner.add("thing.id", "wrong")
+            inner.precondition("STATE", "a", "not now")
+            inner.raise_if_any()
+
+    with pytest.raises(InvalidArgument) as raised:
+        handle()
+    fields = [found.field for found in raised.value.violations]
+    assert fields == ["name", "create.thing.size", "create.thing.id"]
+    assert [found.type for found in raised.value.precondition] == ["STATE"]
+
+
+def test_what_is_wrong_around_a_request_is_raised_whatever_becomes_of_it():
+    call = Violations()
+    call.add("name", "wrong")
+    with pytest.raises(InvalidArgument), nested("create", call):
+        pass
+    with pytest.raises(InvalidArgument), nested("create", call):
+        raise NotFound("gone")
+    # Who may not know is told nothing else.
+    with pytest.raises(PermissionDenied), nested("create", call):
+        raise PermissionDenied("no")
+    with pytest.raises(NotFound), nested("create", Violations()):
+        raise NotFound("gone")
+    with nested("create", Violations()) as inner:
+        assert not inner

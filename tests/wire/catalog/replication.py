@@ -2,6 +2,7 @@
 
 import queue
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ from stoa.replication.v1 import (
     blob_pb2,
     blob_service_pb2_grpc,
     copy_state_pb2,
+    desired_replicas_pb2,
     ensure_replicas_pb2,
     region_pb2,
     region_service_pb2_grpc,
@@ -53,6 +55,9 @@ class Replication(
         self.ensured: list[ensure_replicas_pb2.EnsureReplicasRequest] = []
         self.grants: list[Grant] = []
         self.cancelled: list[replication_service_pb2.CancelReplicationRequest] = []
+        self.planned: list[desired_replicas_pb2.DesiredReplicas] = []
+        # What is answered of a desired state; a test may put another function here.
+        self.plans: Callable[[Any, Any], Any] = _nothing_moves
         self.held: set[tuple[str, str]] = set()
         self.holds_nothing = False
         self.silent = False
@@ -193,6 +198,12 @@ class Replication(
             replication="replications/r1", state=replication_pb2.Replication.STATE_OPEN
         )
 
+    def PlanReplicas(self, request: Any, context: Any) -> replication_plan_pb2.PlanReplicasResponse:
+        with self.arrived:
+            self.planned.append(request.desired)
+            self.arrived.notify_all()
+        return self.plans(request.desired, context)
+
     def CancelReplication(self, request: Any, context: Any) -> replication_pb2.Replication:
         if self.refusal is not None:
             context.abort(*self.refusal)
@@ -268,6 +279,17 @@ class _Feed(replication_feed_service_pb2_grpc.ReplicationFeedServiceServicer):
             if entry is None:
                 return
             yield response(entry=entry)
+
+
+def _nothing_moves(desired: Any, _: Any) -> replication_plan_pb2.PlanReplicasResponse:
+    return replication_plan_pb2.PlanReplicasResponse(
+        regions=[
+            replication_plan_pb2.RegionPlan(
+                location=one.location, exactness=replication_plan_pb2.PLAN_EXACTNESS_EXACT
+            )
+            for one in desired.regions
+        ]
+    )
 
 
 def _progress(state: int) -> copy_state_pb2.CopyProgress:
