@@ -14,6 +14,7 @@ from cli.errors import UsageProblem
 from cli.invocation import current
 from cli.verbs import names, values
 from cli.verbs.image_version_ending import changed_version, fill_safety, wait_mode
+from cli.verbs.image_version_plan import planned
 from cli.verbs.options import (
     BlockDeletion,
     Definition,
@@ -22,6 +23,7 @@ from cli.verbs.options import (
     Etag,
     GalleryName,
     NoWait,
+    Plan,
     RegionEncryption,
     ReplicaCount,
     ResourceGroup,
@@ -67,6 +69,7 @@ def update(
     wait_for: WaitFor = _ALL,
     etag: Etag = "",
     validate_only: ValidateOnly = False,
+    plan: Plan = False,
     no_wait: NoWait = False,
     subscription: Subscription = None,
 ) -> None:
@@ -109,6 +112,10 @@ def update(
         wait_for=wait_mode(wait_for),
         validate_only=validate_only,
     )
+    if plan:
+        asked = requests.PlanImageVersionRequest(name=name, update=request)
+        planned(asked, no_wait=no_wait)
+        return
     changed_version(_stub().UpdateImageVersion(request), no_wait=no_wait)
 
 
@@ -123,6 +130,7 @@ def add_region(
     wait_for: WaitFor = _ALL,
     etag: Etag = "",
     validate_only: ValidateOnly = False,
+    plan: Plan = False,
     no_wait: NoWait = False,
     subscription: Subscription = None,
 ) -> None:
@@ -140,6 +148,10 @@ def add_region(
         etag=etag,
         validate_only=validate_only,
     )
+    if plan:
+        asked = requests.PlanImageVersionRequest(name=request.name, add_target_regions=request)
+        planned(asked, no_wait=no_wait)
+        return
     changed_version(_stub().AddTargetRegions(request), no_wait=no_wait)
 
 
@@ -153,6 +165,7 @@ def remove_region(
     wait_for: WaitFor = _ALL,
     etag: Etag = "",
     validate_only: ValidateOnly = False,
+    plan: Plan = False,
     no_wait: NoWait = False,
     subscription: Subscription = None,
 ) -> None:
@@ -164,6 +177,10 @@ def remove_region(
         etag=etag,
         validate_only=validate_only,
     )
+    if plan:
+        asked = requests.PlanImageVersionRequest(name=request.name, remove_target_regions=request)
+        planned(asked, no_wait=no_wait)
+        return
     changed_version(_stub().RemoveTargetRegions(request), no_wait=no_wait)
 
 
@@ -181,6 +198,7 @@ def set_replica_count(
     wait_for: WaitFor = _ALL,
     etag: Etag = "",
     validate_only: ValidateOnly = False,
+    plan: Plan = False,
     no_wait: NoWait = False,
     subscription: Subscription = None,
 ) -> None:
@@ -193,6 +211,10 @@ def set_replica_count(
         etag=etag,
         validate_only=validate_only,
     )
+    if plan:
+        asked = requests.PlanImageVersionRequest(name=request.name, set_replica_counts=request)
+        planned(asked, no_wait=no_wait)
+        return
     changed_version(_stub().SetReplicaCounts(request), no_wait=no_wait)
 
 
@@ -227,6 +249,7 @@ def promote(
     wait_for: WaitFor = _ALL,
     etag: Etag = "",
     validate_only: ValidateOnly = False,
+    plan: Plan = False,
     no_wait: NoWait = False,
     subscription: Subscription = None,
 ) -> None:
@@ -237,6 +260,10 @@ def promote(
         etag=etag,
         validate_only=validate_only,
     )
+    if plan:
+        asked = requests.PlanImageVersionRequest(name=request.name, promote=request)
+        planned(asked, no_wait=no_wait)
+        return
     changed_version(_stub().PromoteImageVersion(request), no_wait=no_wait)
 
 

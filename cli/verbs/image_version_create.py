@@ -12,6 +12,7 @@ from stoa.type.v1.storage_pb2 import ReplicationMode
 from cli.invocation import current
 from cli.verbs import names, values
 from cli.verbs.image_version_ending import changed_version, fill_safety, wait_mode
+from cli.verbs.image_version_plan import planned
 from cli.verbs.options import (
     AcceptTerms,
     BlockDeletion,
@@ -20,6 +21,7 @@ from cli.verbs.options import (
     EndOfLife,
     GalleryName,
     NoWait,
+    Plan,
     RegionEncryption,
     ReplicaCount,
     ResourceGroup,
@@ -94,6 +96,7 @@ def create(
     accept_terms: AcceptTerms = False,
     tags: Tags = None,
     validate_only: ValidateOnly = False,
+    plan: Plan = False,
     no_wait: NoWait = False,
     subscription: Subscription = None,
 ) -> None:
@@ -156,6 +159,10 @@ def create(
         accept_terms=accept_terms,
         validate_only=validate_only,
     )
+    if plan:
+        name = f"{parent}/versions/{version}"
+        planned(requests.PlanImageVersionRequest(name=name, create=request), no_wait=no_wait)
+        return
     stub = current().connection.stub("catalog", ImageVersionServiceStub)
     changed_version(stub.CreateImageVersion(request), no_wait=no_wait)
 

@@ -55,6 +55,10 @@ Etag = Annotated[str, typer.Option("--etag", help="Only if it is still this: fro
 ValidateOnly = Annotated[
     bool, typer.Option("--validate-only", help="Check everything, and change nothing.")
 ]
+Plan = Annotated[
+    bool,
+    typer.Option("--plan", help="Show what it would move, take and cost, and change nothing."),
+]
 EndOfLife = Annotated[str, typer.Option("--end-of-life-date", help="A date or time: 2031-12-31.")]
 WaitFor = Annotated[str, typer.Option("--wait-for", help="accepted, home_region or all_regions.")]
 TargetRegions = Annotated[

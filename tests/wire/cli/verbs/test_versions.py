@@ -85,6 +85,43 @@ def test_what_may_change_of_a_version_is_changed(stoa: Stoa, version: tuple[str,
     assert stoa.refused("image-version", "update", *version)[0] == 2
 
 
+def test_a_plan_is_shown_and_nothing_is_changed(
+    stoa: Stoa, world: World, version: tuple[str, ...]
+) -> None:
+    add = ("image-version", "add-region", *version, "--target-regions", "West US", "--plan")
+    found = stoa(*add)
+    assert [(one["location"], one["action"]) for one in found["regions"]] == [
+        ("eastus", "PLANNED_ACTION_KEEP"),
+        ("westus", "PLANNED_ACTION_ADD"),
+    ]
+    assert found["exact"] is True
+    rows = stoa.table(*add)
+    assert [row[:4] for row in rows] == [
+        ["eastus", "Keep", "1", "0 B"],
+        ["westus", "Add", "0 -> 1", "0 B"],
+    ]
+    for change in (
+        ("set-replica-count", *version, "--replica-count", "2"),
+        ("update", *version, "--replica-count", "2"),
+    ):
+        (row,) = stoa.table("image-version", *change, "--plan")
+        assert row[:3] == ["eastus", "Raise", "1 -> 2"]
+    assert _shown(stoa, version) == {"eastus": None}
+    code, err = stoa.refused(
+        "image-version", "remove-region", *version, "--target-regions", "eastus", "--plan"
+    )
+    assert code == 5
+    assert "home region" in err
+    definition = world.definition()
+    group = "/".join(definition.split("/")[:4])
+    blob = world.blob(group).rpartition("/")[2]
+    common = ("-g", group, "-r", definition, "-i", definition, "-e", "1.2.3")
+    create = ("image-version", "create", *common, "--os-blob", blob, "--plan")
+    assert stoa(*create)["imageVersion"] == f"{definition}/versions/1.2.3"
+    assert stoa(*create, "--no-wait")["metadata"]["verb"] == "plan"
+    assert stoa.refused("image-version", "show", *common)[0] == 3
+
+
 def test_regions_are_added_counted_and_removed(stoa: Stoa, version: tuple[str, ...]) -> None:
     accepted = ("--wait-for", "accepted")
     add = ("image-version", "add-region", *version, "--target-regions", "eastus2=2", "West US")
