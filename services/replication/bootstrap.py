@@ -42,10 +42,12 @@ from services.replication.clients.grants import GrantReader
 from services.replication.clients.rights import PolicyRights
 from services.replication.clients.source_files import SourceFiles
 from services.replication.clients.store_pool import StorePool
+from services.replication.clients.throttle import TokenBucket
 from services.replication.config import SERVICE, Config
 from services.replication.content.progress import CopyOptions, VerifyPolicy
 from services.replication.convert.common import DOMAIN
 from services.replication.convert.operations import RetryResults
+from services.replication.convert.verifications import VerifyResults
 from services.replication.domain.source_stores import parse_source_stores
 from services.replication.servicers.dependencies import Dependencies
 from services.replication.servicers.feed_tail import FeedSource, feed_codec
@@ -60,12 +62,15 @@ from services.replication.usecases.acting import ReplicationActions
 from services.replication.usecases.blob_collection import BlobCollection
 from services.replication.usecases.claims import Claims
 from services.replication.usecases.copying import CopyReplica
+from services.replication.usecases.healing import Healing
 from services.replication.usecases.origins import Origins
 from services.replication.usecases.settings import EngineSettings
 from services.replication.usecases.tasks import Tasks
-from services.replication.workers import blob_collector
+from services.replication.usecases.verifying import Verifications, VerificationWork
+from services.replication.workers import blob_collector, healer
 from services.replication.workers.blob_collector import BlobCollector
 from services.replication.workers.engine import Engine
+from services.replication.workers.healer import Healer, Scrub
 from services.replication.workers.housekeeping import Housekeeping
 
 # How long a process that starts waits for the policy before it serves without: it then answers
@@ -155,13 +160,27 @@ def work(config: Config, child: Child) -> None:
             name="blobs",
             daemon=True,
         )
+        healing = build_healer(config, parts)
+
+        def keep_good(held: HeldLease) -> None:
+            healing.run(held.stop)
+
+        mending = threading.Thread(
+            target=run_under_lease,
+            args=(leases, healer.DUTY, keep_good),
+            kwargs={"owner": owner, "stop": child.stop},
+            name="healing",
+            daemon=True,
+        )
         keeper.start()
         collecting.start()
+        mending.start()
         parts.policy.wait_ready(POLICY_PATIENCE)
         child.ready()
         engine.run(child.stop)
         keeper.join()
         collecting.join()
+        mending.join()
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +274,20 @@ def build_engine(config: Config, parts: Parts, owner: str) -> Engine:
     )
 
 
+def build_healer(config: Config, parts: Parts) -> Healer:
+    """Build what keeps replicas good."""
+    healing = Healing(parts.rows, parts.stores, parts.results)
+    scrub = None
+    if config.scrub_interval_days > 0:
+        scrub = Scrub(
+            parts.rows,
+            healing,
+            interval=timedelta(days=config.scrub_interval_days),
+            pace=TokenBucket(config.scrub_bytes_per_second).take,
+        )
+    return Healer(healing, VerificationWork(parts.rows, healing, VerifyResults()), scrub)
+
+
 def _dependencies(config: Config, parts: Parts, stack: ExitStack) -> Dependencies:
     log = FeedReader(parts.db, parts.clock)
     tail = FeedTail(log, feed_codec(feed_item))
@@ -268,8 +301,12 @@ def _dependencies(config: Config, parts: Parts, stack: ExitStack) -> Dependencie
         time_budget=timedelta(hours=config.time_budget_hours),
     )
 
+    verifications = Verifications(parts.rows, VerifyResults())
+
     def cancel_operation(connection: Any, operation: str) -> None:
-        actions.cancel_operation(SqlTx(connection, parts.rows), operation)
+        tx = SqlTx(connection, parts.rows)
+        if not verifications.cancel(tx, operation):
+            actions.cancel_operation(tx, operation)
 
     return Dependencies(
         config=config,
@@ -286,6 +323,7 @@ def _dependencies(config: Config, parts: Parts, stack: ExitStack) -> Dependencie
         grants=GrantReader(config.grant_keys, parts.clock),
         rights=parts.rights,
         audit=AuthzAudit(parts.authz, parts.clock),
+        verifications=verifications,
         hub=hub,
         feed=FeedSource(tail, parts.rows, log.epoch_of),
         cancel_operation=cancel_operation,

@@ -91,6 +91,17 @@ class Config(PolicyConfig):
     copy_attempts: int = setting(
         8, doc="Attempts of a replica that meets errors of its medium.", check=between(1, 100)
     )
+    scrub_interval_days: float = setting(
+        30.0,
+        doc="How often every disk of every replica is read back and compared with its digests, "
+        "without being asked for. 0: never.",
+        check=between(0, 3650),
+    )
+    scrub_bytes_per_second: int = setting(
+        64 * _MIB,
+        doc="Bytes that are read per second, at most, for that.",
+        check=between(_MIB, 1 << 40),
+    )
     event_retention_days: float = setting(
         30.0,
         doc="How long the events of ended replications, and the feed, are kept.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from services.replication.content.buffers import SegmentBuffer
@@ -27,11 +28,23 @@ class Fault:
     detail: str
 
 
-def verify_disk(origin: Origin, control: Control, *, workers: int = 4) -> list[Fault]:
+def unpaced(length: int) -> None:
+    """Stand in for what slows reading down."""
+
+
+def verify_disk(
+    origin: Origin,
+    control: Control,
+    *,
+    workers: int = 4,
+    indexes: Collection[int] | None = None,
+    pace: Callable[[int], None] = unpaced,
+) -> list[Fault]:
     """Read all of a disk from the medium, hash it, and return its faults in order of the disk.
 
-    Nothing is changed. The progress counts `verified` bytes. Raises what the store raises other
-    than ObjectCorrupt and ObjectMissing, and Cancelled.
+    Nothing is changed. With `indexes` only those segments are read; `pace` is called with the
+    length of each before it is. The progress counts `verified` bytes. Raises what the store raises
+    other than ObjectCorrupt and ObjectMissing, and Cancelled.
     """
     manifest = origin.manifest
     control.phase(Phase.VERIFYING)
@@ -41,7 +54,7 @@ def verify_disk(origin: Origin, control: Control, *, workers: int = 4) -> list[F
     )
     lists = LeafLists(origin.store, origin.tenant, manifest)
     faults: list[Fault] = []
-    segments = manifest.segments()
+    segments = (item for item in manifest.segments() if indexes is None or item.index in indexes)
     lock = threading.Lock()
 
     def claim() -> Segment | None:
@@ -50,6 +63,7 @@ def verify_disk(origin: Origin, control: Control, *, workers: int = 4) -> list[F
 
     def work(segment: Segment, buffer: SegmentBuffer) -> None:
         control.check()
+        pace(segment.packed_length)
         try:
             leaves = lists.of(segment)
             read_packed(origin.store, origin.tenant, segment, leaves, buffer=buffer, uncached=True)

@@ -1,13 +1,17 @@
 """What the use cases need of the outside: stores of bytes, keys, other services."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
 from services.replication.content.source import Source
 from services.replication.content.store import Store
 from services.replication.domain.grants import Demand, Grant
+from services.replication.domain.records import Version, VersionRegion
 from services.replication.domain.region import Slot, SlotProbe, StoreAddress
 from services.replication.domain.snapshots import ReplicationView
+from services.replication.domain.verification import Verification
 
 
 class Stores(Protocol):
@@ -113,3 +117,24 @@ class OperationResults(Protocol):
 
     def failure(self, view: ReplicationView) -> bytes:
         """Answer the status of a replication that ended otherwise."""
+
+
+class VerificationResults(Protocol):
+    """Makes what an operation that verifies answers."""
+
+    def metadata(
+        self,
+        version: Version,
+        verification: Verification,
+        regions: Sequence[VersionRegion],
+        *,
+        end_time: datetime | None = None,
+        cancelled: bool = False,
+    ) -> bytes:
+        """Answer how far it is."""
+
+    def response(self, verification: Verification) -> bytes:
+        """Answer what was found."""
+
+    def cancelled(self, version: Version) -> bytes:
+        """Answer the status of one that was stopped."""

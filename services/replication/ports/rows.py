@@ -275,8 +275,8 @@ class VerificationRows(Protocol):
     def get(self, operation: str) -> Verification | None:
         """Answer the verification that an operation waits for."""
 
-    def oldest(self) -> Verification | None:
-        """Answer the one that was asked for first."""
+    def next(self) -> Verification | None:
+        """Answer the one to go on with: that which has got least, so that all get on."""
 
     def count(self) -> int:
         """Answer how many there are."""

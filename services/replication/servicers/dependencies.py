@@ -22,6 +22,7 @@ from services.replication.ports.outside import (
 from services.replication.ports.rows import UnitOfWork
 from services.replication.servicers.feed_tail import FeedSource
 from services.replication.servicers.watch_hub import WatchHub
+from services.replication.usecases.verifying import Verifications
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,7 @@ class Dependencies:
     grants: GrantVerifier
     rights: Rights
     audit: AuditTrail
+    verifications: Verifications
     hub: WatchHub
     feed: FeedSource
     cancel_operation: Callable[[Any, str], None]

@@ -7,6 +7,7 @@ from typing import Final
 
 from stoa.replication.v1 import (
     ensure_replicas_pb2,
+    replica_verification_pb2,
     replication_pb2,
     replication_plan_pb2,
     replication_watch_pb2,
@@ -26,10 +27,12 @@ from services.replication.convert.common import (
     REPLICATION_STATE,
     STORAGE_TYPE,
     cause_message,
+    disk_key,
 )
 from services.replication.convert.desired import desired_of, source_of
 from services.replication.convert.plans import plan_message
 from services.replication.convert.replications import replica_message, replication_message
+from services.replication.convert.verifications import depth_of
 from services.replication.domain.names import replication_name
 from services.replication.domain.snapshots import ReplicationView
 from services.replication.ports.rows import Listing
@@ -50,6 +53,7 @@ from services.replication.usecases.origins import Origins
 from services.replication.usecases.planning import Planning
 from services.replication.usecases.reading import Replications
 from services.replication.usecases.retry import Retry
+from services.replication.usecases.verifying import Asked
 
 Fields = Mapping[str, Kind | Collection[str]]
 
@@ -206,9 +210,20 @@ class ReplicationServicer:
         record = self._replications.find(_name(call), WRITE, call.access)
         locations = self._locations(request.locations, call)
         again = identified(request, call, str.encode, names=("name",))
-        name = self._actions.retry(record, locations, again).decode()
-        operation = self._parts.db.read(lambda c: self._parts.operations.require(c, name))
-        return serialized(encoded(operation))
+        return self._operation(self._actions.retry(record, locations, again))
+
+    def VerifyReplicas(
+        self, request: replica_verification_pb2.VerifyReplicasRequest, call: Call
+    ) -> bytes:
+        asked = Asked(
+            name=_name(call),
+            locations=self._locations(request.locations, call),
+            disk=disk_key(request.disk) if request.HasField("disk") else "",
+            depth=depth_of(request.depth),
+            report_only=request.report_only,
+        )
+        again = identified(request, call, str.encode, names=("name",))
+        return self._operation(self._parts.verifications.begin(asked, again))
 
     def EnsureReplicas(
         self, request: ensure_replicas_pb2.EnsureReplicasRequest, call: Call
@@ -253,6 +268,10 @@ class ReplicationServicer:
             root_digest=bytes.fromhex(found.root),
             problem=cause_message(found.problem),
         )
+
+    def _operation(self, name: bytes) -> bytes:
+        operation = self._parts.db.read(lambda c: self._parts.operations.require(c, name.decode()))
+        return serialized(encoded(operation))
 
     def _locations(self, texts: Sequence[str], call: Call) -> tuple[str, ...]:
         found = locations_of(texts, self._region_id, self._region_ids, call.violations)

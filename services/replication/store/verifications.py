@@ -26,9 +26,9 @@ class VerificationTable:
         """Answer the verification that an operation waits for."""
         return _VERIFICATIONS.get(self._connection, operation)
 
-    def oldest(self) -> Verification | None:
-        """Answer the one that was asked for first."""
-        statement = _VERIFICATIONS.select.order_by(_T.create_time, _T.operation).limit(1)
+    def next(self) -> Verification | None:
+        """Answer the one to go on with: that which has got least, so that all get on."""
+        statement = _VERIFICATIONS.select.order_by(_T.position, _T.create_time).limit(1)
         return _VERIFICATIONS.one(self._connection, statement)
 
     def count(self) -> int:

@@ -48,7 +48,9 @@ class Damage:
             if not disks and replica.health is not Health.GOOD:
                 return
             ledger = Ledger(tx, locked, self._results)
-            damaged = replace(replica, health=Health.DAMAGED, cause=cause, update_time=now)
+            damaged = replace(
+                replica, health=Health.DAMAGED, cause=cause, due_time=now, update_time=now
+            )
             ledger.put(damaged, *disks, event=False)
             ledger.finish()
 
