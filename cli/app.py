@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "up": Entry("cli.commands.up", "Start the three services here.", _INSTALLATION),
     "down": Entry("cli.commands.down", "Stop what `up` started.", _INSTALLATION),
     "status": Entry("cli.commands.status", "Show whether the services are well.", _INSTALLATION),
+    "worker": Entry("cli.commands.worker", "Copy images beside the services.", _INSTALLATION),
     "init": Entry(
         "cli.commands.init", "Write keys and configuration without starting.", _INSTALLATION
     ),

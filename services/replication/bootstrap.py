@@ -4,6 +4,7 @@ import asyncio
 import os
 import socket
 import threading
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
@@ -34,6 +35,7 @@ from services.kernel.rpc.serving import (
     open_users,
     server_settings,
 )
+from services.kernel.stopping import Stop
 from services.kernel.telemetry.telemetry import Telemetry
 from services.policy.runtime import PolicyRuntime, open_policy
 from services.replication.clients.audit import SERVICE as AUDIT_SERVICE
@@ -93,6 +95,7 @@ def program(file: Path | None) -> Program:
         serve=lambda child: asyncio.run(serve(config, child)),
         work=lambda child: work(config, child),
         servers=config.server_count(),
+        workers=config.workers,
         grace=config.grace_seconds + 5,
         config=config,
     )
@@ -128,59 +131,29 @@ def work(config: Config, child: Child) -> None:
     with ExitStack() as stack:
         telemetry = open_telemetry(config, SERVICE, stack)
         parts = open_parts(config, stack, telemetry)
-        owner = f"{socket.gethostname()}:{os.getpid()}:{new_uid()}"
-        engine = build_engine(config, parts, owner)
-        housekeeping = Housekeeping(
-            parts.rows,
-            parts.stores,
-            lambda: _forget(parts.rows),
-            retention=timedelta(days=config.event_retention_days),
-        )
+        place = child.place or new_uid()
+        owner = f"{place}/{socket.gethostname()}:{os.getpid()}:{new_uid()}"
+        engine = build_engine(config, parts, owner, place)
         leases = Leases(parts.db, tables.leases)
-
-        def keep_house(held: HeldLease) -> None:
-            housekeeping.run(held.stop)
-
-        keeper = threading.Thread(
-            target=run_under_lease,
-            args=(leases, "housekeeping", keep_house),
-            kwargs={"owner": owner, "stop": child.stop},
-            name="housekeeping",
-            daemon=True,
-        )
-        collector = BlobCollector(BlobCollection(parts.rows, parts.stores))
-
-        def collect_blobs(held: HeldLease) -> None:
-            collector.run(held.stop)
-
-        collecting = threading.Thread(
-            target=run_under_lease,
-            args=(leases, blob_collector.DUTY, collect_blobs),
-            kwargs={"owner": owner, "stop": child.stop},
-            name="blobs",
-            daemon=True,
-        )
-        healing = build_healer(config, parts)
-
-        def keep_good(held: HeldLease) -> None:
-            healing.run(held.stop)
-
-        mending = threading.Thread(
-            target=run_under_lease,
-            args=(leases, healer.DUTY, keep_good),
-            kwargs={"owner": owner, "stop": child.stop},
-            name="healing",
-            daemon=True,
-        )
-        keeper.start()
-        collecting.start()
-        mending.start()
+        # A process of some regions may not reach the stores of the others.
+        duties = {} if config.worker_regions else build_duties(config, parts)
+        keepers = [
+            threading.Thread(
+                target=run_under_lease,
+                args=(leases, duty, _until_lost(run)),
+                kwargs={"owner": owner, "stop": child.stop},
+                name=duty,
+                daemon=True,
+            )
+            for duty, run in duties.items()
+        ]
+        for keeper in keepers:
+            keeper.start()
         parts.policy.wait_ready(POLICY_PATIENCE)
         child.ready()
         engine.run(child.stop)
-        keeper.join()
-        collecting.join()
-        mending.join()
+        for keeper in keepers:
+            keeper.join()
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,8 +219,8 @@ def build_server(
     return server
 
 
-def build_engine(config: Config, parts: Parts, owner: str) -> Engine:
-    """Build what copies."""
+def build_engine(config: Config, parts: Parts, owner: str, place: str) -> Engine:
+    """Build what copies, and take over from whoever was in the same place before."""
     settings = EngineSettings(
         lease=timedelta(seconds=config.lease_seconds),
         time_budget=timedelta(hours=config.time_budget_hours),
@@ -261,7 +234,9 @@ def build_engine(config: Config, parts: Parts, owner: str) -> Engine:
         ),
     )
     origins = Origins(parts.rows, parts.blobs)
-    claims = Claims(parts.rows, origins, parts.results, settings)
+    locations = config.worker_regions
+    claims = Claims(parts.rows, origins, parts.results, settings, locations=locations)
+    claims.take_over(place)
     tasks = Tasks(parts.rows, parts.results, settings)
     copier = CopyReplica(tasks, origins, parts.stores, parts.rights, files=parts.files)
     return Engine(
@@ -272,6 +247,25 @@ def build_engine(config: Config, parts: Parts, owner: str) -> Engine:
         threads=config.copy_threads,
         tracer=parts.telemetry.tracer,
     )
+
+
+def build_duties(config: Config, parts: Parts) -> dict[str, Callable[[Stop], None]]:
+    """Build what one of all workers processes does at a time, by the name of its lease."""
+    housekeeping = Housekeeping(
+        parts.rows,
+        parts.stores,
+        lambda: _forget(parts.rows),
+        retention=timedelta(days=config.event_retention_days),
+    )
+    return {
+        "housekeeping": housekeeping.run,
+        blob_collector.DUTY: BlobCollector(BlobCollection(parts.rows, parts.stores)).run,
+        healer.DUTY: build_healer(config, parts).run,
+    }
+
+
+def _until_lost(run: Callable[[Stop], None]) -> Callable[[HeldLease], None]:
+    return lambda held: run(held.stop)
 
 
 def build_healer(config: Config, parts: Parts) -> Healer:

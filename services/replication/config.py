@@ -49,6 +49,17 @@ class Config(PolicyConfig):
         "gs:// or az:// URL. Credentials stand before the @ of a URL or in the environment.",
         check=source_stores_problem,
     )
+    workers: int = setting(
+        1,
+        doc="How many workers processes the service has. 0: those that `stoa worker` runs beside "
+        "it, one of them for all regions.",
+        check=between(0, 64),
+    )
+    worker_regions: tuple[str, ...] = setting(
+        (),
+        doc="The ids of the regions that its workers processes copy into. Empty: all, and what "
+        "else there is to be done: collecting, verifying, repairing.",
+    )
     copy_threads: int = setting(
         4, doc="How many replicas a workers process copies at once.", check=between(1, 256)
     )
