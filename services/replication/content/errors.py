@@ -131,6 +131,12 @@ class SourceFormatInvalid(DataError):
         self.found = found
 
 
+class SourceReferenceRefused(DataError):
+    """A part of the disk lies in another file, which is never opened."""
+
+    reason = "SOURCE_REFERENCE_REFUSED"
+
+
 class OffsetMismatch(DataError):
     """An upload went on at another byte than the one expected; resume at `expected`."""
 

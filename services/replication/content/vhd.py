@@ -39,10 +39,14 @@ class VhdType(enum.IntEnum):
 
 @dataclass(frozen=True, slots=True)
 class VhdFooter:
-    """What a footer says of the disk; `size` in bytes, without the footer."""
+    """What a footer says of the disk; `size` in bytes, without the footer.
+
+    `data_offset` is where the header of one that is not of fixed size lies.
+    """
 
     kind: VhdType
     size: int
+    data_offset: int
 
 
 def parse_footer(data: bytes | bytearray) -> VhdFooter:
@@ -54,9 +58,10 @@ def parse_footer(data: bytes | bytearray) -> VhdFooter:
     if len(data) != FOOTER_BYTES or bytes(data[: len(COOKIE)]) != COOKIE:
         raise SourceFormatInvalid("there is no VHD footer in the last 512 bytes")
     fields = _FOOTER.unpack_from(data)
-    features, version, size, kind, checksum = (
+    features, version, data_offset, size, kind, checksum = (
         fields[1],
         fields[2],
+        fields[3],
         fields[9],
         fields[11],
         fields[12],
@@ -67,7 +72,7 @@ def parse_footer(data: bytes | bytearray) -> VhdFooter:
         raise SourceFormatInvalid("the VHD footer is of an unknown version", found="VHD")
     if kind not in set(VhdType):
         raise SourceFormatInvalid(f"the VHD footer names the unknown disk type {kind}", found="VHD")
-    return VhdFooter(VhdType(kind), size)
+    return VhdFooter(VhdType(kind), size, data_offset)
 
 
 def footer_checksum(data: bytes | bytearray) -> int:

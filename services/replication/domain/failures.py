@@ -50,6 +50,9 @@ _MEANINGS: Final[Mapping[type[Exception], Meaning]] = {
     errors.SourceFormatInvalid: Meaning(
         "SOURCE_FORMAT_INVALID", Code.FAILED_PRECONDITION, Remedy.GIVE_UP
     ),
+    errors.SourceReferenceRefused: Meaning(
+        "SOURCE_REFERENCE_REFUSED", Code.FAILED_PRECONDITION, Remedy.GIVE_UP
+    ),
     errors.SourceChanged: Meaning("SOURCE_CHANGED", Code.FAILED_PRECONDITION, Remedy.GIVE_UP),
     errors.ObjectMissing: Meaning("DIGEST_MISMATCH", Code.DATA_LOSS, Remedy.TRY_AGAIN),
     errors.ObjectCorrupt: Meaning("DIGEST_MISMATCH", Code.DATA_LOSS, Remedy.TRY_AGAIN),
@@ -64,6 +67,7 @@ _FINAL: Final = frozenset(
         "SOURCE_CHANGED",
         "SOURCE_NOT_FOUND",
         "SOURCE_FORMAT_INVALID",
+        "SOURCE_REFERENCE_REFUSED",
         "AUTHORIZATION_REVOKED",
         "REGION_UNSUITABLE",
         "REPLICA_CAPACITY",

@@ -10,20 +10,23 @@ from services.replication.content.disk_source import DiskSource as HashedDisk
 from services.replication.content.errors import (
     DataError,
     SourceChanged,
-    SourceFormatInvalid,
     SourceMissing,
+    SourceReferenceRefused,
     SourceUnavailable,
 )
 from services.replication.content.reader import DiskReader
 from services.replication.content.segment_io import read_manifest
-from services.replication.content.vhd import FOOTER_BYTES, FixedVhd
 from services.replication.domain.desired import DiskSource, SourceKind
 from services.replication.domain.failures import make_cause
 from services.replication.domain.progress import Cause
 from services.replication.domain.states import DiskFormat
 from services.replication.ports.outside import BlobContent, BlobSources, SourceFiles, Stores
 from services.replication.ports.rows import Tx, UnitOfWork
-from services.replication.usecases.source_formats import find_format
+from services.replication.usecases.source_formats import (
+    FoundFormat,
+    find_format,
+    inspect_as,
+)
 from services.replication.usecases.source_opening import name_of
 
 
@@ -82,14 +85,8 @@ class Inspection:
                 resource=blob.name,
                 committed_bytes=str(blob.file_bytes),
             )
-        elif blob.format == DiskFormat.VHD_FIXED.value:
-            # The footer is not of the disk, whether it is there already or not.
-            size = max(size - FOOTER_BYTES, 0)
-            problem = self._footer_problem(blob)
         elif blob.format != DiskFormat.RAW.value:
-            problem = self._format_problem(
-                blob.name, blob.format, f"blobs of the format {blob.format} cannot be read"
-            )
+            size, problem = self._disk_in(blob)
         hashed = blob.committed and blob.format == DiskFormat.RAW.value
         return FoundSource(
             location=blob.location,
@@ -101,8 +98,8 @@ class Inspection:
             problem=problem,
         )
 
-    def _footer_problem(self, blob: BlobContent) -> Cause | None:
-        """Answer what is wrong with the footer of an uploaded VHD."""
+    def _disk_in(self, blob: BlobContent) -> tuple[int, Cause | None]:
+        """Answer how large the disk in an uploaded file is, and what is wrong with the file."""
         region = self._rows.read(lambda tx: tx.regions.get(blob.location))
         slot = region.slot(blob.slot) if region is not None else None
         if slot is None:
@@ -110,12 +107,12 @@ class Inspection:
         try:
             store = self._stores.open(blob.location, slot)
             manifest = read_manifest(store, blob.tenant, bytes.fromhex(blob.root))
-            FixedVhd(HashedDisk(DiskReader(store, blob.tenant, manifest)))
-        except SourceFormatInvalid as error:
-            return self._format_problem(blob.name, blob.format, str(error), found=error.found)
+            found = inspect_as(
+                HashedDisk(DiskReader(store, blob.tenant, manifest)), DiskFormat(blob.format)
+            )
         except DataError as error:
             raise _unavailable(blob.name, str(error)) from error
-        return None
+        return found.size_bytes, self._problem(blob.name, found, blob.format, found.found)
 
     def _file(self, source: DiskSource) -> FoundSource | None:
         location = self._files.location(source.name)
@@ -134,38 +131,26 @@ class Inspection:
             return None
         except (SourceUnavailable, SourceChanged) as error:
             raise _unavailable(name_of(source), str(error)) from error
-        problem = None
-        if found.reason:
-            problem = self._format_problem(
-                name_of(source), "", found.message, reason=found.reason, found=found.format.value
-            )
         return FoundSource(
             location,
             found.size_bytes,
             file.size,
             format=found.format.value,
             etag=file.pin,
-            problem=problem,
+            problem=self._problem(name_of(source), found, "", found.format.value),
         )
 
-    def _format_problem(
-        self,
-        name: str,
-        form: str,
-        message: str,
-        *,
-        reason: str = "SOURCE_FORMAT_INVALID",
-        found: str = "",
-    ) -> Cause:
-        return make_cause(
-            reason,
-            Code.FAILED_PRECONDITION,
-            message,
-            self._now(),
-            source=name,
-            format=form,
-            found=found,
-        )
+    def _problem(
+        self, name: str, found: FoundFormat, declared: str, looks_like: str
+    ) -> Cause | None:
+        """Answer why the disk in a file cannot be read."""
+        if not found.reason:
+            return None
+        more = {"format": declared, "found": looks_like}
+        if found.reason == SourceReferenceRefused.reason:
+            more = {}
+        code = Code.FAILED_PRECONDITION
+        return make_cause(found.reason, code, found.message, self._now(), source=name, **more)
 
     def _now(self) -> datetime:
         return self._rows.read(lambda tx: tx.now())

@@ -11,18 +11,19 @@ from services.replication.content.errors import (
     SourceChanged,
     SourceFormatInvalid,
     SourceMissing,
+    SourceReferenceRefused,
     SourceUnavailable,
 )
 from services.replication.content.reader import DiskReader
 from services.replication.content.replicate import Origin
 from services.replication.content.segment_io import read_manifest
 from services.replication.content.source import Source
-from services.replication.content.vhd import FixedVhd
 from services.replication.domain.desired import DesiredDisk, DiskSource, SourceKind
 from services.replication.domain.failures import CopyFailed, meaning_of
 from services.replication.domain.states import DiskFormat
 from services.replication.ports.outside import SourceFiles, Stores
 from services.replication.usecases.origins import Origins
+from services.replication.usecases.source_formats import open_disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,7 @@ class SourceOpening:
         with _explained(disk):
             if source.kind is SourceKind.STORE_FILE:
                 with self._file(source, home) as file:
-                    yield OpenedSource(home, _as_disk(file, disk.format))
+                    yield OpenedSource(home, open_disk(file, disk.format))
                 return
             place = self._origins.source_place(disk, home, failures=failures)
             store = self._stores.open(place.location, place.slot)
@@ -65,7 +66,7 @@ class SourceOpening:
                 yield OpenedSource(place.location, Origin(store, place.tenant, manifest))
                 return
             blob = HashedDisk(DiskReader(store, place.tenant, manifest))
-            yield OpenedSource(place.location, _as_disk(blob, disk.format))
+            yield OpenedSource(place.location, open_disk(blob, disk.format))
 
     @contextlib.contextmanager
     def _file(self, source: DiskSource, home: str) -> Iterator[Source]:
@@ -104,14 +105,6 @@ def name_of(source: DiskSource) -> str:
     return f"{source.name}/{source.path}" if source.path else source.name
 
 
-def _as_disk(file: Source, form: DiskFormat) -> Source:
-    if form is DiskFormat.RAW:
-        return file
-    if form is DiskFormat.VHD_FIXED:
-        return FixedVhd(file)
-    raise SourceFormatInvalid(f"sources of the format {form.value} cannot be read")
-
-
 @contextlib.contextmanager
 def _explained(disk: DesiredDisk) -> Iterator[None]:
     """Name the source in whatever is wrong with it."""
@@ -123,7 +116,7 @@ def _explained(disk: DesiredDisk) -> Iterator[None]:
         ) from error
     except SourceChanged as error:
         raise _failed(error, disk.source, {"expected": disk.source.etag, "found": ""}) from error
-    except (SourceMissing, SourceUnavailable) as error:
+    except (SourceMissing, SourceReferenceRefused, SourceUnavailable) as error:
         raise _failed(error, disk.source, {}) from error
 
 
