@@ -128,14 +128,14 @@ def test_a_file_that_is_no_fixed_vhd_is_refused(file: bytes, says: str):
         (
             vhd_footer(8 * MIB, DYNAMIC) * 3,
             DiskFormat.VHD_DYNAMIC,
-            8 * MIB,
+            3 * 512,
             "SOURCE_FORMAT_INVALID",
         ),
         (vhd_footer(MIB, DYNAMIC) + b"x", DiskFormat.VHD_DYNAMIC, 513, "SOURCE_FORMAT_INVALID"),
         (
             vhd_footer(8 * MIB, DIFFERENCING) * 3,
             DiskFormat.VHD_DYNAMIC,
-            8 * MIB,
+            3 * 512,
             "SOURCE_REFERENCE_REFUSED",
         ),
         (b"vhdxfile" + bytes(600), DiskFormat.VHDX, 608, "SOURCE_FORMAT_INVALID"),
