@@ -43,4 +43,5 @@ COMMANDS: Final[dict[str, Entry]] = {
     "audit": Entry("cli.verbs.audit", "Who did what, and the proof of it.", _ADMINISTER),
     "usage": Entry("cli.verbs.usage", "What is used, and how much may be.", _ADMINISTER),
     "region": Entry("cli.verbs.region", "Regions and their stores.", _ADMINISTER),
+    "store": Entry("cli.verbs.store", "Verify what lies in a store.", _ADMINISTER),
 }

@@ -28,12 +28,12 @@ from services.replication.content.manifest import (
     PageRef,
     Segment,
 )
-from services.replication.content.store import Store
+from services.replication.content.store import ObjectReader
 
 _CACHED_PAGES: Final = 16
 
 
-def read_manifest(store: Store, tenant: str, root: bytes) -> Manifest:
+def read_manifest(store: ObjectReader, tenant: str, root: bytes) -> Manifest:
     """Return the manifest with this root; ObjectMissing, or ObjectCorrupt where it is not it."""
     key = manifest_key(tenant, root)
     try:
@@ -45,7 +45,7 @@ def read_manifest(store: Store, tenant: str, root: bytes) -> Manifest:
     return manifest
 
 
-def read_page(store: Store, tenant: str, page: PageRef, *, uncached: bool = False) -> bytes:
+def read_page(store: ObjectReader, tenant: str, page: PageRef, *, uncached: bool = False) -> bytes:
     """Return an encoded leaf page whose bytes hash to its name."""
     key = object_key(tenant, page.digest)
     if not 0 < page.length <= PAGE_LIMIT:
@@ -59,7 +59,7 @@ def read_page(store: Store, tenant: str, page: PageRef, *, uncached: bool = Fals
 
 
 def read_packed(
-    store: Store,
+    store: ObjectReader,
     tenant: str,
     segment: Segment,
     leaves: SegmentLeaves,
@@ -128,7 +128,7 @@ def extent_at(segment: Segment, offset: int) -> Extent:
 class LeafLists:
     """The leaf digests of a disk, its pages read when needed and the newest kept."""
 
-    def __init__(self, store: Store, tenant: str, manifest: Manifest) -> None:
+    def __init__(self, store: ObjectReader, tenant: str, manifest: Manifest) -> None:
         self._store: Final = store
         self._tenant: Final = tenant
         self._manifest: Final = manifest

@@ -85,20 +85,8 @@ class Reservation(Protocol):
     ) -> None: ...
 
 
-class Store(Protocol):
-    """One replica slot. Every method may be called from any thread, and may block.
-
-    Every method raises the errors of `errors.py`: StoreUnavailable, StoreIoError,
-    StoreAccessDenied, and ReplicaMismatch where the store turns out to be another one.
-    """
-
-    @property
-    def url(self) -> str:
-        """The address that the store was opened with, without secrets."""
-
-    @property
-    def replica_id(self) -> str:
-        """The random id that the store was given when it was initialised."""
+class ObjectReader(Protocol):
+    """Gives the bytes of objects; may be called from any thread."""
 
     def length(self, key: str) -> int | None:
         """Return the length of an object in bytes, or None where there is none."""
@@ -113,6 +101,22 @@ class Store(Protocol):
 
         `uncached` asks for the bytes of the medium, not of a cache, as far as that can be had.
         """
+
+
+class Store(ObjectReader, Protocol):
+    """One replica slot. Every method may be called from any thread, and may block.
+
+    Every method raises the errors of `errors.py`: StoreUnavailable, StoreIoError,
+    StoreAccessDenied, and ReplicaMismatch where the store turns out to be another one.
+    """
+
+    @property
+    def url(self) -> str:
+        """The address that the store was opened with, without secrets."""
+
+    @property
+    def replica_id(self) -> str:
+        """The random id that the store was given when it was initialised."""
 
     def begin(self, task: str) -> Window:
         """Begin a group of objects on behalf of `task`."""

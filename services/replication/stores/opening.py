@@ -26,7 +26,7 @@ def initialise_store(url: str, options: Mapping[str, str] | None = None) -> str:
         UnsupportedStore: the address is of no known kind.
         ReplicaMismatch: something else lies there.
     """
-    path = _local_path(url)
+    path = local_path(url)
     if path is not None:
         return initialise_directory(path)
     from services.replication.stores.bucket import initialise_bucket, open_client
@@ -51,7 +51,7 @@ def open_store(
         ReplicaMismatch: no store is there, or another one.
         StoreUnavailable, StoreAccessDenied, StoreBusy.
     """
-    path = _local_path(url)
+    path = local_path(url)
     if path is not None:
         return LocalStore(path, replica_id=replica_id, margin_bytes=margin_bytes)
     # Loaded when a bucket is used: it costs tens of milliseconds at start.
@@ -61,7 +61,7 @@ def open_store(
     return ObjectStore(open_client(url, options or {}), url, replica_id=replica_id)
 
 
-def _local_path(url: str) -> str | None:
+def local_path(url: str) -> str | None:
     """Return the path of a local store, None for a bucket; UnsupportedStore otherwise."""
     if "://" not in url:
         return url

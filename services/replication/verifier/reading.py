@@ -1,0 +1,213 @@
+"""Reading a store as it lies there: without locks, so that a medium that is read-only will do."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+from services.replication.content.errors import (
+    DataError,
+    ObjectCorrupt,
+    ObjectMissing,
+    StoreUnavailable,
+)
+from services.replication.content.store import ObjectReader
+from services.replication.stores.posix import directory, mapped, read_file
+
+if TYPE_CHECKING:
+    from obstore.store import ObjectStore as Client
+
+_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+# What a file system keeps at its root for itself.
+_OF_THE_FILE_SYSTEM: Final = "lost+found"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """Something in a store; `regular` is False for a link, a socket and the like.
+
+    `problem` says why a directory cannot be looked into.
+    """
+
+    key: str
+    length: int
+    regular: bool = True
+    problem: str = ""
+
+
+class Contents(ObjectReader, Protocol):
+    """Everything in a store."""
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield all that is there, directories left out. Raises DataError."""
+
+
+class DirectoryContents:
+    """A directory; no part of a path is followed where it is a link."""
+
+    def __init__(self, path: str) -> None:
+        """Open `path`; StoreUnavailable, StoreAccessDenied."""
+        with mapped(f"cannot open {path}"):
+            self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield all that is there, directories left out."""
+        pending: list[tuple[str, ...]] = [()]
+        while pending:
+            current = pending.pop()
+            try:
+                with (
+                    mapped("cannot be listed"),
+                    directory(self._root, current) as opened,
+                    os.scandir(opened) as found,
+                ):
+                    states = [(one.name, one.stat(follow_symlinks=False)) for one in found]
+            except DataError as error:
+                if not current:
+                    raise
+                yield Entry("/".join(current), 0, problem=str(error))
+                continue
+            states.sort(key=lambda pair: pair[0])
+            for name, state in states:
+                if stat.S_ISDIR(state.st_mode):
+                    if (*current, name) != (_OF_THE_FILE_SYSTEM,):
+                        pending.append((*current, name))
+                else:
+                    key = "/".join((*current, name))
+                    yield Entry(key, state.st_size, stat.S_ISREG(state.st_mode))
+
+    def length(self, key: str) -> int | None:
+        """Return the length of a file."""
+        *parents, name = key.split("/")
+        with mapped(f"cannot look at {key}"):
+            try:
+                with directory(self._root, parents) as parent:
+                    return os.stat(name, dir_fd=parent, follow_symlinks=False).st_size
+            except FileNotFoundError:
+                return None
+
+    def read(self, key: str, *, limit: int) -> bytes:
+        """Return a file whole."""
+        *parents, name = key.split("/")
+        with mapped(f"cannot read {key}"):
+            try:
+                with directory(self._root, parents) as parent:
+                    data = read_file(parent, name, limit)
+            except FileNotFoundError:
+                data = None
+        if data is None:
+            raise ObjectMissing(key)
+        if len(data) > limit:
+            raise ObjectCorrupt(key, f"is longer than {limit} bytes")
+        return data
+
+    def read_into(
+        self, key: str, offset: int, target: memoryview, *, uncached: bool = False
+    ) -> None:
+        """Fill `target` from a file."""
+        *parents, name = key.split("/")
+        with mapped(f"cannot read {key}"):
+            try:
+                with directory(self._root, parents) as parent:
+                    descriptor = os.open(name, _READ, dir_fd=parent)
+            except FileNotFoundError:
+                raise ObjectMissing(key) from None
+            try:
+                if uncached:
+                    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+                done = 0
+                while done < len(target):
+                    got = os.preadv(descriptor, [target[done:]], offset + done)
+                    if got == 0:
+                        raise ObjectCorrupt(key, f"ends before byte {offset + len(target)}")
+                    done += got
+            finally:
+                os.close(descriptor)
+
+
+class BucketContents:
+    """A bucket, or a prefix of one."""
+
+    def __init__(self, client: Client) -> None:
+        """Read through obstore's `client`."""
+        self._client: Final = client
+
+    def entries(self) -> Iterator[Entry]:
+        """Yield all objects."""
+        import obstore
+
+        from services.replication.stores import bucket
+
+        batches = iter(obstore.list(self._client))
+        while True:
+            with bucket.mapped("cannot list the bucket"):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            for item in batch:
+                yield Entry(item["path"], item["size"])
+
+    def length(self, key: str) -> int | None:
+        """Return the length of an object."""
+        import obstore
+
+        from services.replication.stores import bucket
+
+        with bucket.mapped(f"cannot look at {key}"):
+            try:
+                return obstore.head(self._client, key)["size"]
+            except FileNotFoundError:
+                return None
+
+    def read(self, key: str, *, limit: int) -> bytes:
+        """Return an object whole."""
+        from services.replication.stores import bucket
+
+        found = self.length(key)
+        if found is not None and found > limit:
+            raise ObjectCorrupt(key, f"is longer than {limit} bytes")
+        with bucket.mapped(f"cannot read {key}"):
+            data = bucket.get(self._client, key)
+        if data is None:
+            raise ObjectMissing(key)
+        return data
+
+    def read_into(
+        self, key: str, offset: int, target: memoryview, *, uncached: bool = False
+    ) -> None:
+        """Fill `target` from an object; a bucket has no cache of ours to go past."""
+        import obstore
+
+        from services.replication.stores import bucket
+
+        found = self.length(key)
+        if found is None:
+            raise ObjectMissing(key)
+        if found < offset + len(target):
+            raise ObjectCorrupt(key, f"ends before byte {offset + len(target)}")
+        with bucket.mapped(f"cannot read {key}"):
+            data = obstore.get_range(self._client, key, start=offset, length=len(target))
+        target[:] = memoryview(data)
+
+
+def open_contents(address: str, options: Mapping[str, str]) -> Contents:
+    """Open a path, `file:///dir`, `s3://`, `gs://` or `az://` for reading alone.
+
+    `options` are a bucket's settings in obstore's words; credentials come from the environment too.
+
+    Raises:
+        DataError: it is none of these, or cannot be opened.
+    """
+    from services.replication.stores.opening import local_path
+
+    path = local_path(address)
+    if path is not None:
+        if not os.path.isdir(path):
+            raise StoreUnavailable(f"{path} is no directory")
+        return DirectoryContents(path)
+    from services.replication.stores.bucket import open_client
+
+    return BucketContents(open_client(address, options))
