@@ -45,7 +45,7 @@ from services.replication.clients.rights import PolicyRights
 from services.replication.clients.source_files import SourceFiles
 from services.replication.clients.store_pool import StorePool
 from services.replication.clients.throttle import TokenBucket
-from services.replication.config import SERVICE, Config
+from services.replication.config import GIB, SERVICE, Config
 from services.replication.content.progress import CopyOptions, VerifyPolicy
 from services.replication.convert.common import DOMAIN
 from services.replication.convert.operations import RetryResults
@@ -58,6 +58,7 @@ from services.replication.servicers.watch_hub import WatchHub
 from services.replication.store import tables
 from services.replication.store.blob_sources import BlobSourceTable
 from services.replication.store.feed import FeedReader, feed_item, initialise
+from services.replication.store.reader_seats import LeasedSeats
 from services.replication.store.schema import MIGRATIONS, REVISION
 from services.replication.store.unit_of_work import SqlTx, SqlUnitOfWork
 from services.replication.usecases.acting import ReplicationActions
@@ -226,6 +227,8 @@ def build_engine(config: Config, parts: Parts, owner: str, place: str) -> Engine
         time_budget=timedelta(hours=config.time_budget_hours),
         attempts=config.copy_attempts,
         region_copies=config.region_concurrent_copies,
+        full_disk_bytes=config.max_full_disk_gib * GIB,
+        shallow_disk_bytes=config.max_shallow_disk_gib * GIB,
         options=CopyOptions(
             workers=config.copy_readers,
             window_bytes=config.copy_window_bytes,
@@ -316,6 +319,7 @@ def _dependencies(config: Config, parts: Parts, stack: ExitStack) -> Dependencie
         blobs=parts.blobs,
         grants=GrantReader(config.grant_keys, parts.clock),
         rights=parts.rights,
+        seats=LeasedSeats(parts.db, seats=config.shallow_readers),
         audit=AuthzAudit(parts.authz, parts.clock),
         verifications=verifications,
         hub=hub,

@@ -12,6 +12,7 @@ from services.replication.domain.source_stores import source_stores_problem
 
 SERVICE: Final = "replication"
 _MIB: Final = 1 << 20
+GIB: Final = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,19 @@ class Config(PolicyConfig):
         60.0,
         doc="How long an upload may be silent until its place is given to another one.",
         check=between(0.05, 3600),
+    )
+    max_full_disk_gib: int = setting(
+        2048,
+        doc="The largest disk of a version that is copied, in GiB.",
+        check=between(1, 65536),
+    )
+    max_shallow_disk_gib: int = setting(
+        32768, doc="The largest disk of a shallow version, in GiB.", check=between(1, 65536)
+    )
+    shallow_readers: int = setting(
+        8,
+        doc="How many read one shallow version at once; others are told to come later.",
+        check=between(1, 1024),
     )
     verify: str = setting(
         "full",

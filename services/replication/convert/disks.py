@@ -9,6 +9,8 @@ from services.replication.content.digests import LEAF_BYTES, SEGMENT_BYTES
 from services.replication.content.leaf_page import SegmentLeaves
 from services.replication.content.manifest import Manifest
 
+# What a source is read as having, since no format that is read tells of another size.
+SECTOR_BYTES: Final = 512
 _HEADER: Final = struct.Struct("<HHIIIQ")
 
 
@@ -27,6 +29,16 @@ def layout_message(manifest: Manifest) -> pb.DiskLayout:
         ),
         size_bytes=header.logical_size,
         sector_bytes=header.sector_size,
+        leaf_bytes=LEAF_BYTES,
+        segment_bytes=SEGMENT_BYTES,
+    )
+
+
+def unhashed_layout(size: int) -> pb.DiskLayout:
+    """Answer what a disk is that nobody has hashed, and that nothing proves."""
+    return pb.DiskLayout(
+        size_bytes=size,
+        sector_bytes=SECTOR_BYTES,
         leaf_bytes=LEAF_BYTES,
         segment_bytes=SEGMENT_BYTES,
     )

@@ -91,7 +91,9 @@ def replica_message(
         failure_domain=slot.failure_domain if slot else "",
         zone=slot.zone if slot else "",
         storage_account_type=number(STORAGE_TYPE, replica.storage_type),
-        replication_mode=number(MODE, ReplicationMode.FULL),
+        replication_mode=number(
+            MODE, ReplicationMode.SHALLOW if replica.is_shallow else ReplicationMode.FULL
+        ),
         state=number(COPY_STATE, replica.state),
         health=number(HEALTH, replica.health),
         disks=[_replica_disk(one, contents.get(disk)) for disk, one in disks.items()],

@@ -23,9 +23,12 @@ def aggregate_region(
     region: VersionRegion, replicas: Iterable[Replica], now: datetime
 ) -> VersionRegion:
     """Answer the region as its replicas make it; its counts, progress and times follow."""
-    wanted = [one for one in replicas if one.state not in _LEAVING]
+    present = [one for one in replicas if one.state not in _LEAVING]
+    # While a shallow version becomes a full one, its copies say how far it is.
+    wanted = [one for one in present if not one.is_shallow] or present
     state, cause = _region_state(region, wanted)
-    good = sum(one.is_good for one in wanted)
+    # Until one of them is committed, what is shallow is what can be read.
+    good = sum(one.is_good for one in wanted) or sum(one.is_good for one in present)
     sources = [one.source_location for one in wanted if one.source_location]
     progress = together(one.progress for one in wanted).not_below(region.progress.percent)
     begun = region.start_time or (now if any(one.attempt for one in wanted) else None)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from services.replication.domain.desired import DesiredReplicas
 from services.replication.domain.grants import Grant
@@ -18,6 +19,9 @@ from services.replication.domain.states import (
     ReplicationState,
     StorageType,
 )
+
+# Where a shallow replica is said to be, which lies in no slot; no slot can be called so.
+SOURCE_SLOT: Final = "@source"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class VersionDisk:
-    """The content of a disk of a version; `root` in hexadecimal."""
+    """The content of a disk of a version; `root` in hexadecimal, empty until it is hashed."""
 
     version: str
     disk: str
@@ -146,6 +150,11 @@ class Replica:
     owner: str = ""
     fence: int = 0
     commit_time: datetime | None = None
+
+    @property
+    def is_shallow(self) -> bool:
+        """Whether its bytes are those of the source: nothing of it lies in any slot."""
+        return self.slot == SOURCE_SLOT
 
     @property
     def is_good(self) -> bool:

@@ -84,6 +84,31 @@ class BlobSources(Protocol):
         """Answer the blob that has the name now."""
 
 
+class ReaderSeat(Protocol):
+    """The place of one reader of a shallow version."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it is kept without a word."""
+
+    def keep(self) -> bool:
+        """Keep it for as long again; False where another reader has it."""
+
+    def leave(self) -> None:
+        """Give it to the next reader."""
+
+
+class ReaderSeats(Protocol):
+    """How many read a shallow version at once, in all processes together."""
+
+    @property
+    def count(self) -> int:
+        """The most readers of one version."""
+
+    def take(self, version: str) -> ReaderSeat | None:
+        """Answer a place among the readers of a version, None where all are taken."""
+
+
 class GrantVerifier(Protocol):
     """Reads operation grants."""
 

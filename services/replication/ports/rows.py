@@ -126,7 +126,7 @@ class VersionRows(Protocol):
         """Answer the known content of the disks of several versions."""
 
     def put_disk(self, disk: VersionDisk) -> None:
-        """Record the content of a disk, once."""
+        """Record the content of a disk, once; of one that was not hashed yet, its root."""
 
     def regions(self, uid: str) -> Sequence[VersionRegion]:
         """Answer the regions of a version in their order."""

@@ -15,6 +15,7 @@ from services.replication.ports.outside import (
     BlobSources,
     GrantVerifier,
     OperationResults,
+    ReaderSeats,
     Rights,
     SourceFiles,
     Stores,
@@ -45,6 +46,7 @@ class Dependencies:
     blobs: BlobSources
     grants: GrantVerifier
     rights: Rights
+    seats: ReaderSeats
     audit: AuditTrail
     verifications: Verifications
     hub: WatchHub

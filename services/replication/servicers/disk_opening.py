@@ -76,11 +76,16 @@ def _signer(disk: VerifiedDisk, found: FoundDisk) -> _SigningSlot:
                 continue
             return _SigningSlot(store, store, len(url))
     message = f"no store in {found.location} hands out URLs; ReadDisk works"
-    raise FailedPrecondition(
+    raise direct_unsupported(found.location, message)
+
+
+def direct_unsupported(location: str, message: str) -> FailedPrecondition:
+    """Build the error for a disk that is read through the service alone."""
+    return FailedPrecondition(
         message,
         reason="DIRECT_READ_UNSUPPORTED",
-        metadata={"location": found.location},
-        precondition=(PreconditionViolation("DIRECT_READ_UNSUPPORTED", found.location, message),),
+        metadata={"location": location},
+        precondition=(PreconditionViolation("DIRECT_READ_UNSUPPORTED", location, message),),
     )
 
 

@@ -1,5 +1,6 @@
 """stoa.replication.v1.ImageDiskService."""
 
+import contextlib
 from collections.abc import Iterator
 from typing import Final
 
@@ -10,12 +11,14 @@ from services.kernel.errors import OutOfRange
 from services.kernel.rpc.call import Call
 from services.replication.content.digests import DIGEST_BYTES, SEGMENT_BYTES, segment_count
 from services.replication.content.reader import Data, Piece, Zeros
-from services.replication.convert.disks import layout_message, leaves_message
+from services.replication.convert.disks import layout_message, leaves_message, unhashed_layout
 from services.replication.servicers.dependencies import Dependencies
 from services.replication.servicers.disk_access import DiskAccess
-from services.replication.servicers.disk_opening import open_response
+from services.replication.servicers.disk_opening import direct_unsupported, open_response
 from services.replication.usecases.damage import Damage
-from services.replication.usecases.disk_finding import DiskFinding
+from services.replication.usecases.disk_finding import DiskFinding, FoundDisk
+from services.replication.usecases.origins import Origins
+from services.replication.usecases.shallow_reading import OpenedDisk, ShallowReads, SourceDisk
 from services.replication.usecases.verified_disk import VerifiedDisk
 
 # Digests in one message: 1 MiB of them.
@@ -30,33 +33,55 @@ class DiskServicer:
         self._clock: Final = parts.clock
         self._damage: Final = Damage(parts.rows, parts.results)
         self._access: Final = DiskAccess(DiskFinding(parts.rows), parts.control, parts.audit)
+        self._shallow: Final = ShallowReads(
+            Origins(parts.rows, parts.blobs),
+            parts.stores,
+            parts.files,
+            damage=self._damage,
+            seats=parts.seats,
+        )
 
     def ReadDisk(self, request: pb.ReadDiskRequest, call: Call) -> Iterator[pb.ReadDiskResponse]:
         found = self._access.find(request, call)
         ranges = _ranges(request, found.content.size_bytes)
-        disk = VerifiedDisk(found, self._stores, self._damage)
-        yield pb.ReadDiskResponse(
-            start=pb.DiskStart(
-                layout=layout_message(disk.manifest),
-                location=found.location,
-                verified=True,
-                total_bytes=sum(length for _, length in ranges),
+        with self._opened(found) as opened:
+            disk = opened.disk
+            verified = isinstance(disk, VerifiedDisk)
+            yield pb.ReadDiskResponse(
+                start=pb.DiskStart(
+                    layout=layout_message(disk.manifest)
+                    if isinstance(disk, VerifiedDisk)
+                    else unhashed_layout(found.content.size_bytes),
+                    location=found.location,
+                    verified=verified,
+                    total_bytes=sum(length for _, length in ranges),
+                )
             )
-        )
-        if request.include_segments:
-            for part in _segment_parts(disk):
-                call.check()
-                yield pb.ReadDiskResponse(segments=part)
-        for offset, length in ranges:
-            for piece in _pieces(disk, offset, length, leaves=request.include_leaves):
-                call.check()
-                yield pb.ReadDiskResponse(piece=piece)
+            if request.include_segments and isinstance(disk, VerifiedDisk):
+                for part in _segment_parts(disk):
+                    call.check()
+                    yield pb.ReadDiskResponse(segments=part)
+            for offset, length in ranges:
+                for piece in _pieces(disk, offset, length, leaves=request.include_leaves):
+                    call.check()
+                    opened.keep()
+                    yield pb.ReadDiskResponse(piece=piece)
+
+    @contextlib.contextmanager
+    def _opened(self, found: FoundDisk) -> Iterator[OpenedDisk]:
+        if found.shallow is None:
+            yield OpenedDisk(VerifiedDisk(found, self._stores, self._damage), _go_on)
+            return
+        with self._shallow.opened(found, found.shallow) as opened:
+            yield opened
 
     def OpenDisk(self, request: pb.OpenDiskRequest, call: Call) -> pb.OpenDiskResponse:
         found = self._access.find(request, call)
         size = found.content.size_bytes
         if request.offset_bytes > size or request.offset_bytes + request.length_bytes > size:
             raise _beyond(size)
+        if found.shallow is not None:
+            raise direct_unsupported(found.location, "the version is shallow; ReadDisk works")
         disk = VerifiedDisk(found, self._stores, self._damage)
         end = request.offset_bytes + request.length_bytes if request.length_bytes else size
         return open_response(disk, found, request.offset_bytes, end, now=self._clock.now())
@@ -98,13 +123,18 @@ def _segment_parts(disk: VerifiedDisk) -> Iterator[image_disk_pb2.SegmentDigests
         yield image_disk_pb2.SegmentDigests(first_segment=first, digests=bytes(part))
 
 
+def _go_on() -> None:
+    """Let a reader of copies read for as long as it likes."""
+
+
 def _pieces(
-    disk: VerifiedDisk, offset: int, length: int, *, leaves: bool
+    disk: VerifiedDisk | SourceDisk, offset: int, length: int, *, leaves: bool
 ) -> Iterator[pb.DiskPiece]:
     """Yield a range as messages, with the leaves of each segment in its first piece if asked."""
     told = -1
+    hashed = disk if leaves and isinstance(disk, VerifiedDisk) else None
     for piece in disk.read(offset, length):
-        parts = _cut(disk, piece) if leaves else [piece]
+        parts = _cut(hashed, piece) if hashed else [piece]
         for part in parts:
             message = pb.DiskPiece(offset_bytes=part.offset)
             if isinstance(part, Data):
@@ -112,9 +142,9 @@ def _pieces(
             else:
                 message.zero_bytes = part.length
             segment = part.offset // SEGMENT_BYTES
-            if leaves and segment > told:
+            if hashed and segment > told:
                 told = segment
-                found = leaves_message(segment, disk.leaves(segment))
+                found = leaves_message(segment, hashed.leaves(segment))
                 if found is not None:
                     message.leaves.CopyFrom(found)
             yield message

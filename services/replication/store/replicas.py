@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, and_, delete, func, or_, select, tuple_, update
 
-from services.replication.domain.records import Replica, ReplicaDisk
+from services.replication.domain.records import SOURCE_SLOT, Replica, ReplicaDisk
 from services.replication.ports.rows import Listing
 from services.replication.store import tables
 from services.replication.store.records import Records
@@ -113,7 +113,10 @@ class ReplicaTable:
     def damaged(self, now: datetime, limit: int) -> Sequence[Replica]:
         """Answer damaged replicas whose repair is due, those that wait longest first."""
         statement = _REPLICAS.select.where(
-            tables.DAMAGED, _T.state == "COMPLETED", _T.due_time <= now
+            tables.DAMAGED,
+            _T.state == "COMPLETED",
+            _T.due_time <= now,
+            _T.slot != SOURCE_SLOT,
         )
         return _REPLICAS.all(self._connection, statement.order_by(_T.due_time).limit(limit))
 
@@ -124,6 +127,8 @@ class ReplicaTable:
         statement = _DISKS.select.where(
             tables.COMMITTED,
             _D.health == "GOOD",
+            # What lies at its source is in no store of ours that could be read back.
+            _D.slot != SOURCE_SLOT,
             or_(_D.verify_time.is_(None), _D.verify_time < before),
         )
         if leave_out:

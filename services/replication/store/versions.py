@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, delete, func, select, tuple_
+from sqlalchemy import Connection, delete, func, select, tuple_, update
 
 from services.replication.domain.names import disk_order
 from services.replication.domain.progress import Progress
@@ -74,8 +74,13 @@ class VersionTable:
         return _DISKS.all(self._connection, statement)
 
     def put_disk(self, disk: VersionDisk) -> None:
-        """Record the content of a disk, once."""
-        _DISKS.insert(self._connection, disk)
+        """Record the content of a disk, once; of one that was not hashed yet, its root."""
+        if not _DISKS.insert(self._connection, disk) and disk.root:
+            d = tables.version_disks.c
+            unhashed = (d.version == disk.version, d.disk == disk.disk, d.root == "")
+            values = {"root": disk.root, "size_bytes": disk.size_bytes}
+            statement = update(tables.version_disks).where(*unhashed)
+            self._connection.execute(statement.values(data_bytes=disk.data_bytes, **values))
 
     def regions(self, uid: str) -> Sequence[VersionRegion]:
         """Answer the regions of a version in their order."""

@@ -20,11 +20,12 @@ from services.replication.content.store import Store
 from services.replication.domain.desired import DesiredDisk
 from services.replication.domain.failures import CopyFailed, Remedy
 from services.replication.domain.records import ReplicaDisk, VersionDisk
-from services.replication.domain.states import CopyState, Intent
+from services.replication.domain.states import CopyState, Intent, ReplicationMode
 from services.replication.ports.outside import Rights, SourceFiles, Stores
 from services.replication.usecases.claims import Task
 from services.replication.usecases.metering import Carried, Meter
 from services.replication.usecases.origins import FromReplica, Lost, Origins, Wait
+from services.replication.usecases.shallow import ShallowReplicas, require_size
 from services.replication.usecases.source_opening import SourceOpening
 from services.replication.usecases.tasks import Tasks
 
@@ -72,6 +73,7 @@ class CopyReplica:
         self._stores: Final = stores
         self._rights: Final = rights
         self._sources: Final = SourceOpening(origins, stores, files)
+        self._shallow: Final = ShallowReplicas(tasks, self._sources)
 
     def copy(self, task: Task, lease: Lease, meter: Meter) -> None:
         """Copy, verify and commit all disks of a replica.
@@ -81,6 +83,9 @@ class CopyReplica:
             Cancelled, FenceLost: the worker must stop.
         """
         self._check_rights(task)
+        if task.replica.is_shallow:
+            self._shallow.refer(task)
+            return
         replica, desired = task.replica, task.version.desired
         origin = self._origins.of(replica)
         if isinstance(origin, Wait):
@@ -129,12 +134,15 @@ class CopyReplica:
         Raises:
             CopyFailed, DataError: it could not be done now.
         """
-        store = self._target(task)
-        remove_version(store, task.replica.version, up_to_generation=task.replica.generation)
-        self._forget(task)
+        if not task.replica.is_shallow:
+            store = self._target(task)
+            remove_version(store, task.replica.version, up_to_generation=task.replica.generation)
+            self._forget(task)
         self._tasks.removed(task)
 
     def _forget(self, task: Task) -> None:
+        if task.replica.is_shallow:
+            return
         store = self._target(task)
         for disk in task.version.desired.disks:
             _forget_disk(store, task, disk.disk)
@@ -183,6 +191,9 @@ class CopyReplica:
         else:
             home, failures = task.version.desired.home, task.replica.failures
             with self._sources.opened(disk, home, failures=failures) as source_of:
+                require_size(
+                    disk, source_of.size, ReplicationMode.FULL, settings=self._tasks.settings
+                )
                 away = source_of.location != task.replica.location
                 self._tasks.came_from(task, source_of.location if away else "")
                 if isinstance(source_of.content, Origin):

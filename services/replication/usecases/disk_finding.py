@@ -12,6 +12,7 @@ from services.kernel.errors import (
     StoaError,
     Unavailable,
 )
+from services.replication.domain.desired import DesiredDisk
 from services.replication.domain.names import OS_DISK, location_key
 from services.replication.domain.records import Replica, Version, VersionDisk, VersionRegion
 from services.replication.domain.region import Region, Slot
@@ -41,12 +42,16 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class FoundDisk:
-    """A disk in a region, and the slots from which it can be read, the best first."""
+    """A disk in a region, and the slots from which it can be read, the best first.
+
+    Of a `shallow` one, which lies in no slot, that is what it is made from.
+    """
 
     version: Version
     location: str
     content: VersionDisk
     slots: tuple[Slot, ...]
+    shallow: DesiredDisk | None = None
 
     @property
     def root(self) -> bytes:
@@ -114,6 +119,9 @@ def _find(tx: Tx, wanted: Wanted) -> FoundDisk:
         raise _replaced(version, content)
     readable = [one for one in tx.replicas.of_region(version.uid, region.id) if one.is_readable]
     slots = _slots(region, readable)
+    if not slots and any(one.is_shallow for one in readable):
+        made_from = next(one for one in version.desired.disks if one.disk == wanted.disk)
+        return FoundDisk(version, region.id, content, (), made_from)
     if not slots:
         raise no_good_replica(region.id, 0)
     return FoundDisk(version, region.id, content, slots)

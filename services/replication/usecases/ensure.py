@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Final
 
-from services.kernel.errors import FailedPrecondition, PreconditionViolation, Unimplemented
+from services.kernel.errors import FailedPrecondition, InvalidArgument, PreconditionViolation
 from services.kernel.ids import new_uid
 from services.kernel.names import key
 from services.replication.domain.desired import DesiredReplicas
@@ -59,13 +59,12 @@ class EnsureReplicas:
         Raises:
             PermissionDenied: GRANT_INVALID, GRANT_MISMATCH.
             FailedPrecondition: GENERATION_STALE, GENERATION_CONFLICT; of a retry as `reopen`.
-            Unimplemented: the mode is SHALLOW.
+            InvalidArgument: what is wanted cannot be shallow.
         """
         desired = desired.in_order()
         grant = self._grants.verify(token)
         require_fit(grant, desired)
-        if desired.mode is ReplicationMode.SHALLOW and not desired.is_none:
-            raise Unimplemented("shallow replication is not implemented")
+        _check_shallow(desired)
         return self._rows.transact(
             lambda tx: self._ensure(
                 tx, desired, grant=grant, retry=retry, trace_context=trace_context
@@ -122,6 +121,11 @@ class EnsureReplicas:
             is_known = version.generation > 0
             if not (is_known and desired.is_within(version.desired)):
                 raise mismatch("sub")
+        is_full = version.generation > 0 and version.desired.mode is ReplicationMode.FULL
+        if is_full and desired.mode is ReplicationMode.SHALLOW:
+            raise InvalidArgument.of(
+                "desired.replication_mode", "a version that is full does not become shallow"
+            )
         now = tx.now()
         ledger = Ledger(tx, version, self._results)
         replication = new_uid()
@@ -170,6 +174,20 @@ class EnsureReplicas:
         if ledger.record is None:
             raise RuntimeError("a replication was opened")
         return ledger.record
+
+
+def _check_shallow(desired: DesiredReplicas) -> None:
+    """Refuse a shallow version anywhere but once in its home region.
+
+    Raises:
+        InvalidArgument: it has other regions or more replicas.
+    """
+    if desired.mode is not ReplicationMode.SHALLOW or desired.is_none:
+        return
+    if [(one.location, one.count) for one in desired.regions] != [(desired.home, 1)]:
+        raise InvalidArgument.of(
+            "desired.regions", "a shallow version has its home region alone, with one replica"
+        )
 
 
 def _version(tx: Tx, desired: DesiredReplicas, grant: Grant) -> Version:

@@ -1,9 +1,11 @@
 """Where a replica is copied from, found in the rows."""
 
+from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from services.kernel.errors import Code
-from services.replication.domain.desired import DesiredDisk, SourceKind
+from services.replication.domain.desired import DesiredDisk, DiskSource, SourceKind
 from services.replication.domain.failures import CopyFailed, Remedy
 from services.replication.domain.records import Replica, Version
 from services.replication.domain.region import Region, Slot
@@ -47,7 +49,10 @@ class Origins:
         version = tx.versions.get(replica.version)
         if version is None:
             return Wait()
-        replicas = tx.replicas.of_version(replica.version)
+        if replica.is_shallow:
+            return FromSource()
+        # What is shallow has nothing that could be copied but the source itself.
+        replicas = [one for one in tx.replicas.of_version(replica.version) if not one.is_shallow]
         return choose_origin(replica, replicas, self._situation(tx, version))
 
     def of(self, replica: Replica) -> Origin:
@@ -71,9 +76,30 @@ class Origins:
             )
         return found
 
+    def slots_of(self, version: str, location: str) -> tuple[Slot, ...]:
+        """Answer the slots of a region from which a version can be read, the best first."""
+        found = self._rows.read(lambda tx: tx.replicas.of_region(version, location))
+        copies = [one for one in found if one.is_readable and not one.is_shallow]
+        copies.sort(key=lambda one: not one.is_good)
+        return tuple(self.slot(location, one.slot) for one in copies)
+
     def region(self, location: str) -> Region | None:
         """Answer a region."""
         return self._rows.read(lambda tx: tx.regions.get(location))
+
+    def behind(self, disk: DesiredDisk, home: str) -> tuple[DesiredDisk, str]:
+        """Answer where the bytes of a disk really are, and the region that they are in.
+
+        A version that is shallow itself is nothing but what it was made from. Whatever was
+        demanded of the disk is demanded of that.
+        """
+        while disk.source.kind is SourceKind.IMAGE_VERSION:
+            beyond = self._rows.read(partial(_beyond, disk.source))
+            if beyond is None:
+                break
+            found, home = beyond
+            disk = replace(found, disk=disk.disk, root=disk.root or found.root)
+        return disk, home
 
     def source_place(self, disk: DesiredDisk, home: str, *, failures: int = 0) -> Place:
         """Answer where a blob or a version is complete; after `failures` the next best slot.
@@ -115,7 +141,11 @@ class Origins:
         found = self._rows.read(
             lambda tx: (
                 tx.versions.get(source.uid),
-                [one for one in tx.replicas.of_version(source.uid) if one.is_readable],
+                [
+                    one
+                    for one in tx.replicas.of_version(source.uid)
+                    if one.is_readable and not one.is_shallow
+                ],
                 tx.versions.disks(source.uid),
             )
         )
@@ -154,6 +184,18 @@ class Origins:
             source_local=home is not None and all(slot.is_local for slot in home.slots),
             local=local,
         )
+
+
+def _beyond(source: DiskSource, tx: Tx) -> tuple[DesiredDisk, str] | None:
+    """Answer what a disk of a shallow version is made from; None where it is not shallow."""
+    version = tx.versions.get(source.uid)
+    if version is None or version.withdrawn:
+        return None
+    readable = [one for one in tx.replicas.of_version(source.uid) if one.is_readable]
+    if not readable or not all(one.is_shallow for one in readable):
+        return None
+    disks = [one for one in version.desired.disks if one.disk == source.disk]
+    return (disks[0], version.desired.home) if disks else None
 
 
 def _gone(source: str) -> CopyFailed:

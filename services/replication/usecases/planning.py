@@ -200,7 +200,9 @@ class _Known:
         self.now: Final = tx.now()
         self.regions: Final = {one.id: one for one in tx.regions.all()}
         uid = desired.uid
-        self._replicas: Final[Sequence[Replica]] = tx.replicas.of_version(uid) if uid else ()
+        of_version = tx.replicas.of_version(uid) if uid else ()
+        # Of a shallow replica there is nothing to copy from, and nothing to free.
+        self._replicas: Final[Sequence[Replica]] = [one for one in of_version if not one.is_shallow]
         self._disks: Final[Sequence[ReplicaDisk]] = tx.replicas.disks(uid) if uid else ()
         contents: Sequence[VersionDisk] = tx.versions.disks(uid) if uid else ()
         self.roots: Final = {one.disk: one.root for one in contents}

@@ -11,7 +11,8 @@ class EngineSettings:
     """`Config` in the terms of the engine; `progress_every` and the retries are in seconds.
 
     A lease that is not renewed for `lease` passes to another process. `retry_base` and
-    `retry_cap` bound the pause before an attempt, which grows with full jitter.
+    `retry_cap` bound the pause before an attempt, which grows with full jitter. A disk of a
+    version may have `full_disk_bytes`, one of a shallow version `shallow_disk_bytes`.
     """
 
     lease: timedelta = timedelta(seconds=30)
@@ -22,3 +23,5 @@ class EngineSettings:
     retry_base: float = 0.5
     retry_cap: float = 60.0
     options: CopyOptions = DEFAULT_OPTIONS
+    full_disk_bytes: int = 2 << 40
+    shallow_disk_bytes: int = 32 << 40

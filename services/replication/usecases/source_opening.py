@@ -33,6 +33,13 @@ class OpenedSource:
     location: str
     content: Origin | Source
 
+    @property
+    def size(self) -> int:
+        """The size of the disk in bytes."""
+        if isinstance(self.content, Origin):
+            return self.content.manifest.header.logical_size
+        return self.content.size
+
 
 class SourceOpening:
     """Opens what disks are made from."""
@@ -53,6 +60,7 @@ class SourceOpening:
                 shows in the block.
             DataError: of the store that holds it.
         """
+        disk, home = self._origins.behind(disk, home)
         source = disk.source
         with _explained(disk):
             if source.kind is SourceKind.STORE_FILE:

@@ -29,6 +29,7 @@ from services.replication.usecases.claims import Task
 from services.replication.usecases.figures import advanced, raise_progress
 from services.replication.usecases.ledger import Ledger
 from services.replication.usecases.settings import EngineSettings
+from services.replication.usecases.wanting import remove
 
 T = TypeVar("T")
 
@@ -157,6 +158,7 @@ class Tasks:
                 *disks,
             )
             self._count_crossed(ledger, replica, disks)
+            _let_go_of_source(ledger, replica)
 
         self._change(task, change, allowed=frozenset({Intent.COPY, Intent.CANCEL}))
 
@@ -333,3 +335,12 @@ class Tasks:
 def _disks(ledger: Ledger, replica: Replica) -> list[ReplicaDisk]:
     found = ledger.tx.replicas.disks(replica.version, replica.location, replica.slot)
     return sorted(found, key=lambda one: disk_order(one.disk))
+
+
+def _let_go_of_source(ledger: Ledger, committed: Replica) -> None:
+    """Take a shallow replica away once there is a copy to read instead."""
+    if committed.is_shallow:
+        return
+    for replica in ledger.tx.replicas.of_region(committed.version, committed.location):
+        if replica.is_shallow and replica.state is CopyState.COMPLETED:
+            remove(ledger, replica)

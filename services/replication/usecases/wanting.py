@@ -10,7 +10,12 @@ from services.replication.domain.desired import DesiredRegion
 from services.replication.domain.failures import make_cause
 from services.replication.domain.placement import Placement, place
 from services.replication.domain.progress import NO_PROGRESS, Cause
-from services.replication.domain.records import Replica, ReplicaDisk, VersionRegion
+from services.replication.domain.records import (
+    SOURCE_SLOT,
+    Replica,
+    ReplicaDisk,
+    VersionRegion,
+)
 from services.replication.domain.region import Region
 from services.replication.domain.states import (
     COPYABLE,
@@ -18,6 +23,7 @@ from services.replication.domain.states import (
     Health,
     Intent,
     RegionState,
+    ReplicationMode,
     StorageType,
 )
 from services.replication.usecases.ledger import Ledger
@@ -35,7 +41,12 @@ def want_region(ledger: Ledger, wanted: DesiredRegion, ordinal: int, budget: tim
     ]
     # Locked against the deletion of the region, or of a slot, at the same moment.
     region = tx.regions.lock(wanted.location)
-    placement, cause = placed(region, wanted, held, ledger.now)
+    copies = [one for one in held if not one.is_shallow]
+    if version.desired.mode is ReplicationMode.SHALLOW and region is not None:
+        # What stays at its source takes no slot, and needs no room.
+        placement, cause = Placement({SOURCE_SLOT: wanted.sets[0].storage_type}), None
+    else:
+        placement, cause = placed(region, wanted, copies, ledger.now)
     before = ledger.region(wanted.location)
     record = ledger.record
     ledger.put_region(
@@ -57,7 +68,12 @@ def want_region(ledger: Ledger, wanted: DesiredRegion, ordinal: int, budget: tim
         )
     )
     for replica in held:
-        if replica.slot not in placement.chosen and cause is None:
+        if replica.slot in placement.chosen:
+            continue
+        if replica.is_shallow and replica.state is CopyState.COMPLETED:
+            # It is read until the first copy is committed, whose worker then lets go of it.
+            keep(ledger, replica)
+        elif cause is None:
             remove(ledger, replica)
     for slot, storage_type in placement.chosen.items():
         _want_replica(ledger, (wanted.location, slot), storage_type, budget)
@@ -72,15 +88,16 @@ def _want_replica(
     replication = record.id if record is not None else ""
     found = tx.replicas.get(version.uid, location, slot)
     if found is not None and found.state not in LEAVING:
+        if found.state is CopyState.COMPLETED:
+            keep(ledger, replace(found, storage_type=storage_type))
+            return
         kept = replace(
             found,
             generation=version.generation,
             replication=replication,
             storage_type=storage_type,
         )
-        if found.state is CopyState.COMPLETED:
-            ledger.put(kept, event=False)
-        elif found.state in COPYABLE:
+        if found.state in COPYABLE:
             ledger.put(replace(kept, intent=Intent.COPY))
         else:
             start_again(ledger, kept, budget)
@@ -109,6 +126,14 @@ def _want_replica(
         for one in version.desired.disks
     ]
     ledger.put(fresh, *disks)
+
+
+def keep(ledger: Ledger, replica: Replica) -> None:
+    """Bring a committed replica to the generation, to which it is as good as to its own."""
+    record = ledger.record
+    replication = record.id if record is not None else ""
+    kept = replace(replica, generation=ledger.version.generation, replication=replication)
+    ledger.put(kept, event=False)
 
 
 def leave_region(ledger: Ledger, location: str, ordinal: int) -> None:

@@ -6,12 +6,18 @@ from pathlib import Path
 import grpc
 import pytest
 from google.rpc import error_details_pb2
-from stoa.replication.v1 import copy_state_pb2, replication_plan_pb2
+from stoa.replication.v1 import (
+    copy_state_pb2,
+    replica_pb2,
+    replication_pb2,
+    replication_plan_pb2,
+    replication_service_pb2,
+)
 from stoa.replication.v1 import desired_replicas_pb2 as pb
 from stoa.type.v1 import storage_pb2
 
 from tests.vhd import DYNAMIC, fixed_vhd, vhd_footer
-from tests.wire.replication.service import MIB, Service, World, refused
+from tests.wire.replication.service import MIB, Service, World, refused, told
 
 FIXED = storage_pb2.DISK_FORMAT_VHD_FIXED
 
@@ -149,11 +155,48 @@ def test_a_source_that_is_not_pinned_is_not_wanted(world: World, source: pb.Disk
     assert set(refusal.fields) == {"desired.disks[0]"}
 
 
-def test_a_shallow_version_is_refused_until_it_can_be_read(world: World):
-    world.region("home")
-    desired = world.desired({"os": world.blob(bytes(MIB))}, {"home": 1})
+@pytest.mark.parametrize("regions", [{"home": 2}, {"west": 1}, {"home": 1, "west": 1}])
+def test_a_shallow_version_is_wanted_once_in_its_home_region(world: World, regions: dict[str, int]):
+    world.region("home", slots=2)
+    world.region("west")
+    desired = world.desired({"os": world.blob(bytes(MIB))}, regions)
     desired.replication_mode = storage_pb2.REPLICATION_MODE_SHALLOW
-    with refused(grpc.StatusCode.UNIMPLEMENTED, "UNIMPLEMENTED"):
+    with refused(grpc.StatusCode.INVALID_ARGUMENT) as refusal:
         world.ensure(desired)
-    desired.replication_mode = storage_pb2.REPLICATION_MODE_FULL
-    assert world.ensure(desired).replication
+    assert set(refusal.fields) == {"desired.regions"}
+
+
+def test_a_shallow_version_becomes_a_full_one_and_never_the_other_way(world: World, working):
+    world.region("home")
+    desired = world.desired({"os": world.blob(random.Random(2).randbytes(MIB))}, {"home": 1})
+    desired.replication_mode = storage_pb2.REPLICATION_MODE_SHALLOW
+    first = _ended(world, desired)
+    assert first.replication_mode == storage_pb2.REPLICATION_MODE_SHALLOW
+    assert (first.progress.percent, first.progress.bytes.copied_bytes) == (100, 0)
+    (replica,) = _replicas(world)
+    assert replica.replication_mode == storage_pb2.REPLICATION_MODE_SHALLOW
+    assert (replica.slot, replica.health) == ("@source", replica_pb2.REPLICA_HEALTH_GOOD)
+    (disk,) = replica.disks
+    assert (disk.stored_bytes, disk.size_bytes, len(disk.root_digest)) == (0, MIB, 32)
+    assert not disk.HasField("verify_time")
+    desired.generation, desired.replication_mode = 2, storage_pb2.REPLICATION_MODE_FULL
+    assert _ended(world, desired).state == replication_pb2.Replication.STATE_COMPLETED
+    copies = {one.slot: one for one in _replicas(world)}
+    assert copies["s1"].replication_mode == storage_pb2.REPLICATION_MODE_FULL
+    assert copies["s1"].disks[0].root_digest == disk.root_digest
+    desired.generation, desired.replication_mode = 3, storage_pb2.REPLICATION_MODE_SHALLOW
+    with refused(grpc.StatusCode.INVALID_ARGUMENT) as refusal:
+        world.ensure(desired)
+    assert set(refusal.fields) == {"desired.replication_mode"}
+
+
+def _ended(world: World, desired: pb.DesiredReplicas) -> replication_pb2.Replication:
+    name = world.ensure(desired).replication
+    told(world.watch(name))
+    found: replication_pb2.Replication = world.get(name)
+    return found
+
+
+def _replicas(world: World) -> list[replica_pb2.Replica]:
+    request = replication_service_pb2.ListReplicasRequest(parent=world.version)
+    return list(world.operator.replications.ListReplicas(request).replicas)

@@ -95,7 +95,9 @@ class Replica(_message.Message):
     location: _builtins.str
     """Output only. The region id."""
     slot: _builtins.str
-    """Output only. The id of the slot within the region."""
+    """Output only. The id of the slot within the region; of a shallow replica,
+    which lies in none, `@source`.
+    """
     failure_domain: _builtins.str
     """Output only. The failure domain of the slot. Empty: one of its own."""
     zone: _builtins.str

@@ -145,14 +145,14 @@ class ReplicationServiceStub:
     the version with SUPERSEDED and takes over its work. A generation that is
     known with the same content answers its replication again, whatever has
     become of it; so a delivery may be repeated. With no region the version is
-    withdrawn: no read begins after the answer. The mode SHALLOW is not built
-    yet.
+    withdrawn: no read begins after the answer. With the mode SHALLOW nothing is
+    copied: the region is COMPLETED once every source was found to be the one
+    that was admitted.
 
     Action: none; the catalog's workload alone, with an operation grant.
     Long-running: no.
     Reasons: GENERATION_STALE, GENERATION_CONFLICT, GRANT_INVALID,
-    GRANT_MISMATCH, REPLICATION_OPEN, NOTHING_TO_RETRY, REGION_NOT_TARGETED,
-    UNIMPLEMENTED.
+    GRANT_MISMATCH, REPLICATION_OPEN, NOTHING_TO_RETRY, REGION_NOT_TARGETED.
     """
     PlanReplicas: _grpc.UnaryUnaryMultiCallable[_replication_plan_pb2.PlanReplicasRequest, _replication_plan_pb2.PlanReplicasResponse]
     """Says what a desired state would move, take and cost, against what is
@@ -284,14 +284,14 @@ class ReplicationServiceAsyncStub(ReplicationServiceStub):
     the version with SUPERSEDED and takes over its work. A generation that is
     known with the same content answers its replication again, whatever has
     become of it; so a delivery may be repeated. With no region the version is
-    withdrawn: no read begins after the answer. The mode SHALLOW is not built
-    yet.
+    withdrawn: no read begins after the answer. With the mode SHALLOW nothing is
+    copied: the region is COMPLETED once every source was found to be the one
+    that was admitted.
 
     Action: none; the catalog's workload alone, with an operation grant.
     Long-running: no.
     Reasons: GENERATION_STALE, GENERATION_CONFLICT, GRANT_INVALID,
-    GRANT_MISMATCH, REPLICATION_OPEN, NOTHING_TO_RETRY, REGION_NOT_TARGETED,
-    UNIMPLEMENTED.
+    GRANT_MISMATCH, REPLICATION_OPEN, NOTHING_TO_RETRY, REGION_NOT_TARGETED.
     """
     PlanReplicas: _aio.UnaryUnaryMultiCallable[_replication_plan_pb2.PlanReplicasRequest, _replication_plan_pb2.PlanReplicasResponse]  # type: ignore[assignment]
     """Says what a desired state would move, take and cost, against what is
@@ -468,14 +468,14 @@ class ReplicationServiceServicer(metaclass=_abc_1.ABCMeta):
         the version with SUPERSEDED and takes over its work. A generation that is
         known with the same content answers its replication again, whatever has
         become of it; so a delivery may be repeated. With no region the version is
-        withdrawn: no read begins after the answer. The mode SHALLOW is not built
-        yet.
+        withdrawn: no read begins after the answer. With the mode SHALLOW nothing is
+        copied: the region is COMPLETED once every source was found to be the one
+        that was admitted.
 
         Action: none; the catalog's workload alone, with an operation grant.
         Long-running: no.
         Reasons: GENERATION_STALE, GENERATION_CONFLICT, GRANT_INVALID,
-        GRANT_MISMATCH, REPLICATION_OPEN, NOTHING_TO_RETRY, REGION_NOT_TARGETED,
-        UNIMPLEMENTED.
+        GRANT_MISMATCH, REPLICATION_OPEN, NOTHING_TO_RETRY, REGION_NOT_TARGETED.
         """
 
     @_abc_1.abstractmethod

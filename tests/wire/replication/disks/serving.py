@@ -31,6 +31,7 @@ from services.replication.clients.audit import AuthzAudit
 from services.replication.config import Config
 from services.replication.servicers.blobs import BlobServicer
 from services.replication.servicers.disks import DiskServicer
+from services.replication.store.reader_seats import LeasedSeats
 from tests.integration.replication.world import World
 
 ANY = "127.0.0.1:0"
@@ -147,6 +148,9 @@ class DiskService:
             clock=self.clock,
             results=self.world.results,
             audit=AuthzAudit(self.questions, self.clock),
+            blobs=self.world.blobs,
+            files=self.world.files,
+            seats=LeasedSeats(self.db, seats=config.shallow_readers),
         )
         server.register(BLOBS, BlobServicer(parts))
         server.register(DISKS, DiskServicer(parts))
