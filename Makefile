@@ -108,10 +108,11 @@ test: setup ## Run the whole test suite
 	exit $$status
 
 .PHONY: test-long
-test-long: setup ## Run what is random for longer: 100,000 fuzzed calls, 10,000 steps of the model, 500,000 decisions
-	@STOA_FUZZ_FACTOR=20 STOA_MODEL_STEPS=10000 STOA_ORACLE_DECISIONS=500000 \
+test-long: setup ## Run what is random for longer: 100,000 fuzzed calls, 10,000 steps of the model, 500,000 decisions, 100 kills
+	@STOA_FUZZ_FACTOR=20 STOA_MODEL_STEPS=10000 STOA_ORACLE_DECISIONS=500000 STOA_KILLS=100 \
 		$(BIN)/python -m pytest --timeout 14400 $(PYTEST_ARGS) \
-		tests/system/test_fuzzed.py tests/wire/catalog/model tests/unit/policy/test_oracle.py
+		tests/system/test_fuzzed.py tests/wire/catalog/model tests/unit/policy/test_oracle.py \
+		tests/system/test_random_kills.py
 
 .PHONY: mutation
 mutation: setup ## Change one thing of what decides access at a time; the tests have to notice (MODULES=evaluation)
