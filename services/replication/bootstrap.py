@@ -64,17 +64,20 @@ from services.replication.store.unit_of_work import SqlTx, SqlUnitOfWork
 from services.replication.usecases.acting import ReplicationActions
 from services.replication.usecases.blob_collection import BlobCollection
 from services.replication.usecases.claims import Claims
+from services.replication.usecases.collecting import CollectionSettings, ObjectCollection
 from services.replication.usecases.copying import CopyReplica
+from services.replication.usecases.damage import Damage
 from services.replication.usecases.healing import Healing
 from services.replication.usecases.origins import Origins
 from services.replication.usecases.settings import EngineSettings
 from services.replication.usecases.tasks import Tasks
 from services.replication.usecases.verifying import Verifications, VerificationWork
-from services.replication.workers import blob_collector, healer
+from services.replication.workers import blob_collector, healer, object_collector
 from services.replication.workers.blob_collector import BlobCollector
 from services.replication.workers.engine import Engine
 from services.replication.workers.healer import Healer, Scrub
 from services.replication.workers.housekeeping import Housekeeping
+from services.replication.workers.object_collector import ObjectCollector
 
 # How long a process that starts waits for the policy before it serves without: it then answers
 # UNAVAILABLE until it has one.
@@ -260,11 +263,14 @@ def build_duties(config: Config, parts: Parts) -> dict[str, Callable[[Stop], Non
         lambda: _forget(parts.rows),
         retention=timedelta(days=config.event_retention_days),
     )
-    return {
+    duties: dict[str, Callable[[Stop], None]] = {
         "housekeeping": housekeeping.run,
         blob_collector.DUTY: BlobCollector(BlobCollection(parts.rows, parts.stores)).run,
         healer.DUTY: build_healer(config, parts).run,
     }
+    if config.collect_interval_hours > 0:
+        duties[object_collector.DUTY] = build_collector(config, parts).run
+    return duties
 
 
 def _until_lost(run: Callable[[Stop], None]) -> Callable[[HeldLease], None]:
@@ -283,6 +289,16 @@ def build_healer(config: Config, parts: Parts) -> Healer:
             pace=TokenBucket(config.scrub_bytes_per_second).take,
         )
     return Healer(healing, VerificationWork(parts.rows, healing, VerifyResults()), scrub)
+
+
+def build_collector(config: Config, parts: Parts) -> ObjectCollector:
+    """Build what collects objects."""
+    settings = CollectionSettings(
+        timedelta(hours=config.collect_grace_hours), config.collect_most_percent
+    )
+    damage = Damage(parts.rows, parts.results)
+    collection = ObjectCollection(parts.rows, parts.stores, damage, settings)
+    return ObjectCollector(collection, every=config.collect_interval_hours * 3600)
 
 
 def _dependencies(config: Config, parts: Parts, stack: ExitStack) -> Dependencies:

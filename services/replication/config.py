@@ -127,6 +127,23 @@ class Config(PolicyConfig):
         doc="Bytes that are read per second, at most, for that.",
         check=between(_MIB, 1 << 40),
     )
+    collect_interval_hours: float = setting(
+        6.0,
+        doc="How often objects that nothing refers to are looked for in every store. 0: never.",
+        check=between(0, 24 * 365),
+    )
+    collect_grace_hours: float = setting(
+        24.0,
+        doc="How old such an object is before it is put on a list of what goes, and how long the "
+        "list then waits.",
+        check=between(0.001, 24 * 365),
+    )
+    collect_most_percent: int = setting(
+        50,
+        doc="The most of a store, in percent of its bytes, that may go at once; beyond it nothing "
+        "is collected there and the log says so.",
+        check=between(1, 100),
+    )
     event_retention_days: float = setting(
         30.0,
         doc="How long the events of ended replications, and the feed, are kept.",

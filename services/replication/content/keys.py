@@ -17,6 +17,8 @@ VERSION_REFS: Final = "refs"
 BLOB_REFS: Final = "blobs"
 JOURNALS: Final = "journals"
 QUARANTINE: Final = "quarantine"
+TOMBSTONES: Final = "tombstones"
+CLOCK: Final = "clock"
 TEMPORARY: Final = "tmp"
 
 # Lower case only: two keys never collide on a file system that ignores case, and a part that
@@ -66,3 +68,8 @@ def journal_prefix(task: str) -> str:
 def journal_key(task: str, sequence: int) -> str:
     """Return the key of the journal of a task's window `sequence`, counted from 0."""
     return f"{journal_prefix(task)}/{sequence:08x}"
+
+
+def tombstones_key(name: str) -> str:
+    """Return the key of a list of objects that are to be collected."""
+    return f"{TOMBSTONES}/{check_part(name)}"

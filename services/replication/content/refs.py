@@ -20,6 +20,7 @@ from services.replication.content.errors import (
 )
 from services.replication.content.keys import blob_ref_key, manifest_key, version_ref_key
 from services.replication.content.store import Store
+from services.replication.content.tombstones import keep_content
 
 OS_DISK: Final = "os"
 """The key of the OS disk in `VersionRef.disks`; a data disk's is its LUN in decimal."""
@@ -119,11 +120,13 @@ def commit_version(store: Store, ref: VersionRef) -> None:
         StaleGeneration: the slot holds a newer generation of the version.
         FenceLost: another worker has committed this generation under a later fence.
         RefConflict: others kept changing the ref.
+        StoreBusy: something that the version needs is being collected.
     """
     for root in ref.disks.values():
         key = manifest_key(ref.tenant, root)
         if store.length(key) is None:
             raise ObjectMissing(key)
+        keep_content(store, ref.tenant, root)
     key = version_ref_key(ref.version)
     for attempt in range(_ATTEMPTS):
         stored = store.get_ref(key)
@@ -171,11 +174,15 @@ def read_blob(store: Store, blob: str) -> BlobRef | None:
 
 
 def commit_blob(store: Store, ref: BlobRef) -> None:
-    """Make a blob visible; repeating it is harmless, RefConflict where it exists otherwise."""
+    """Make a blob visible; repeating it is harmless, RefConflict where it exists otherwise.
+
+    StoreBusy where something that it needs is being collected.
+    """
     key = blob_ref_key(ref.blob)
     stored = store.get_ref(key)
     if stored is not None and decode_blob_ref(stored.data) == ref:
         return
+    keep_content(store, ref.tenant, ref.root)
     store.put_ref(key, ref.encode(), expected=None)
 
 

@@ -19,6 +19,7 @@ from services.replication.content.manifest import (
 )
 from services.replication.content.segment_io import read_manifest, read_page
 from services.replication.content.store import Store
+from services.replication.content.tombstones import keep
 
 _RECORD: Final = struct.Struct("<I32sI")
 
@@ -79,6 +80,7 @@ def put_page(store: Store, tenant: str, task: str, *, page: PageRef, data: bytes
                 raise
             store.quarantine(key)
         else:
+            keep(store, [key])
             return
 
 
@@ -89,13 +91,14 @@ def put_manifest(store: Store, tenant: str, task: str, *, manifest: Manifest) ->
     """
     key = manifest_key(tenant, manifest.root)
     try:
-        return read_manifest(store, tenant, manifest.root)
-    except ObjectMissing:
-        pass
-    except (ObjectCorrupt, InvalidEncoding):
-        store.quarantine(key)
-    _put(store, task, key, data=manifest.data)
-    return read_manifest(store, tenant, manifest.root)
+        found = read_manifest(store, tenant, manifest.root)
+    except (ObjectMissing, ObjectCorrupt, InvalidEncoding) as error:
+        if not isinstance(error, ObjectMissing):
+            store.quarantine(key)
+        _put(store, task, key, data=manifest.data)
+        found = read_manifest(store, tenant, manifest.root)
+    keep(store, [key])
+    return found
 
 
 def _put(store: Store, task: str, key: str, *, data: bytes) -> None:

@@ -9,11 +9,13 @@ from typing import assert_never
 from services.replication.content.buffers import SegmentBuffer
 from services.replication.content.errors import ObjectCorrupt, ObjectMissing
 from services.replication.content.journal import Journal, JournalEntry, append_journal
+from services.replication.content.keys import object_key
 from services.replication.content.leaf_page import SegmentLeaves
 from services.replication.content.manifest import Extent, Segment
 from services.replication.content.progress import Control
 from services.replication.content.segment_io import read_packed
 from services.replication.content.store import PutOutcome, Store
+from services.replication.content.tombstones import keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,11 @@ def journal_window(
     copied: Sequence[Copied],
     keep_leaves: bool,
 ) -> None:
-    """Journal that segments [start, stop) are durable and verified."""
+    """Journal that segments [start, stop) are durable and verified, and not about to be collected.
+
+    Raises StoreBusy where one of their objects is being collected at this moment.
+    """
+    keep(slot.store, {object_key(slot.tenant, item.digest) for item in copied})
     entries = tuple(
         JournalEntry(
             item.index,

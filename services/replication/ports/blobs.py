@@ -1,6 +1,6 @@
 """The rows of blobs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
@@ -59,6 +59,12 @@ class BlobRows(Protocol):
 
     def reserved_bytes(self, location: str) -> Mapping[str, int]:
         """Answer, by slot, the bytes that blobs declared and have not brought yet."""
+
+    def in_slot(self, location: str, slot: str) -> Sequence[Blob]:
+        """Answer the blobs that lie, or are being uploaded, in a slot."""
+
+    def removals(self, blobs: Collection[str]) -> Sequence[BlobRemoval]:
+        """Answer what is still to be taken out of slots of these blobs."""
 
     def expired(self, now: datetime, limit: int) -> Sequence[str]:
         """Answer the uids of blobs whose time is over, the longest first."""

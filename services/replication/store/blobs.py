@@ -1,6 +1,6 @@
 """Blobs in the database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -82,6 +82,15 @@ class BlobTable:
             .group_by(_B.slot)
         )
         return {slot: int(total) for slot, total in self._connection.execute(statement)}
+
+    def in_slot(self, location: str, slot: str) -> Sequence[Blob]:
+        """Answer the blobs that lie, or are being uploaded, in a slot."""
+        statement = _BLOBS.select.where(_B.location == location, _B.slot == slot)
+        return _BLOBS.all(self._connection, statement)
+
+    def removals(self, blobs: Collection[str]) -> Sequence[BlobRemoval]:
+        """Answer what is still to be taken out of slots of these blobs."""
+        return _REMOVALS.all(self._connection, _REMOVALS.select.where(_R.blob.in_(list(blobs))))
 
     def expired(self, now: datetime, limit: int) -> Sequence[str]:
         """Answer the uids of blobs whose time is over, the longest first."""
