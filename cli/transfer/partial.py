@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -25,6 +26,7 @@ class PartialFile:
         self._part: Final = path.with_name(path.name + ".part")
         self._layout: Final = layout
         self._digests: Final = digests
+        self._made: Path | None = None
         self.fd = -1
 
     def __enter__(self) -> Self:
@@ -97,9 +99,29 @@ class PartialFile:
         """Bring the content to stable storage."""
         os.fsync(self.fd)
 
+    def append(self, data: bytes) -> None:
+        """Put what is no part of the disk behind it; the next pull cuts it off again."""
+        self._pwrite(memoryview(data), self._layout.size_bytes)
+        self.sync()
+
+    def rewrite(self, write: Callable[[int, int, int], None]) -> None:
+        """Make another file of the disk, which gets the name in place of this one.
+
+        `write` is given this file, the size of the disk and the other file.
+        """
+        made = self._path.with_name(self._path.name + ".new")
+        with made.open("wb") as file:
+            write(self.fd, self._layout.size_bytes, file.fileno())
+            os.fsync(file.fileno())
+        self._made = made
+
     def finish(self) -> None:
         """Give the file its name."""
-        self._part.replace(self._path)
+        if self._made is None:
+            self._part.replace(self._path)
+        else:
+            self._made.replace(self._path)
+            self._part.unlink()
         folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY)
         try:
             os.fsync(folder)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, assert_never
 
 import grpc
 from stoa.replication.v1 import image_disk_service_pb2 as pb
@@ -14,8 +14,10 @@ from stoa.replication.v1.image_disk_service_pb2_grpc import ImageDiskServiceStub
 from stoa.type.v1.storage_pb2 import DiskSelector
 
 from cli.errors import CliError
+from cli.transfer.file_format import FileFormat
 from cli.transfer.partial import PartialFile
 from cli.transfer.progress import Meter, View
+from cli.transfer.qcow2_file import write_qcow2
 from cli.transfer.retrying import ATTEMPTS, is_transient, pause
 from cli.transfer.segments import Segments
 from cli.transfer.sparse import Zeros, digests_of
@@ -25,6 +27,7 @@ from cli.transfer.tree import (
     segment_count,
     segment_span,
 )
+from cli.transfer.vhd_footer import vhd_footer
 
 # One call asks for at most so many segments of 4 MiB that follow one another; it is what a
 # broken stream may have to move again, less what was verified.
@@ -83,16 +86,21 @@ def pull(
     *,
     sha256: bool = False,
     streams: int = STREAMS,
+    form: FileFormat = FileFormat.RAW,
 ) -> Pulled:
     """Read a disk into `path`; what an interrupted pull left beside it is verified and kept.
 
+    Size and digests are those of the disk, whatever the format of the file.
+
     Raises:
-        CliError: what the service said does not fit together, or the bytes do not fit it.
+        CliError: what the service said does not fit together, the bytes do not fit it, or the
+            disk does not fit the format.
         grpc.RpcError: it refuses, or went away for long.
         OSError: the file cannot be written.
     """
     opened = open_disk(stub, source)
     layout = opened.layout
+    form.check(layout.size_bytes)
     meter = Meter(shown, path.name, layout.size_bytes)
     with PartialFile(path, layout, opened.digests) as file:
         meter.state("Checking")
@@ -103,6 +111,16 @@ def pull(
         meter.state("Verifying")
         file.sync()
         digests = digests_of(file.fd, layout.size_bytes, sha256=sha256)
+        match form:
+            case FileFormat.RAW:
+                pass
+            case FileFormat.VHD:
+                file.append(vhd_footer(layout.size_bytes, layout.root_digest))
+            case FileFormat.QCOW2:
+                meter.state("Writing")
+                file.rewrite(write_qcow2)
+            case _:
+                assert_never(form)
         file.finish()
     meter.state("Verified" if opened.digests is not None else "Unverified", finished=True)
     return Pulled(

@@ -19,6 +19,7 @@ from cli.connection import pages
 from cli.errors import CliError, ExitCode, UsageProblem
 from cli.invocation import current
 from cli.output import Column, Record, human_bytes
+from cli.transfer.file_format import FileFormat
 from cli.transfer.progress import view
 from cli.transfer.pull import STREAMS, Source, selected
 from cli.transfer.pull import pull as transfer
@@ -104,6 +105,9 @@ def pull(
         Path, typer.Option("--directory", "-d", help="Where os.img, lun0.img ... are written.")
     ] = Path(),
     file: Annotated[Path | None, typer.Option("--file", "-f", help="Instead: of one disk.")] = None,
+    format_: Annotated[
+        FileFormat, typer.Option("--format", help="Of the files; a vhd is one of fixed size.")
+    ] = FileFormat.RAW,
     sha256: Annotated[bool, typer.Option("--sha256", help="Print SHA-256 as well.")] = False,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files that are there.")
@@ -114,7 +118,8 @@ def pull(
 ) -> None:
     """Pull the disks of a version into sparse files, every byte verified.
 
-    A pull that broke goes on where it stopped when repeated.
+    A pull that broke goes on where it stopped when repeated. Sizes and digests are those of the
+    disks, whatever the format of the files.
     """
     image = names.image(
         subscription,
@@ -127,13 +132,15 @@ def pull(
     )
     found = _resolve(image, version, location)
     disks = disk or _disks(found.image_version)
-    targets = _targets(disks, directory, file, overwrite=overwrite)
+    targets = _targets(disks, directory, file, suffix=format_.suffix, overwrite=overwrite)
     stub = current().connection.stub("replication", ImageDiskServiceStub)
     rows = []
     with view() as shown:
         for one, path in targets.items():
             source = Source(found.image_version, found.location, selected(one), accept_terms)
-            pulled = transfer(stub, source, path, shown, sha256=sha256, streams=streams)
+            pulled = transfer(
+                stub, source, path, shown, sha256=sha256, streams=streams, form=format_
+            )
             rows.append(
                 {
                     "disk": one,
@@ -212,7 +219,7 @@ def _disks(name: str) -> list[str]:
 
 
 def _targets(
-    disks: list[str], directory: Path, file: Path | None, *, overwrite: bool
+    disks: list[str], directory: Path, file: Path | None, *, suffix: str, overwrite: bool
 ) -> dict[str, Path]:
     """The file of each disk.
 
@@ -225,7 +232,7 @@ def _targets(
             f"{file} cannot hold {len(disks)} disks.", todo="Say --disk, or --directory"
         )
     found = {
-        one: file or directory / ("os.img" if one == "os" else f"lun{one}.img") for one in disks
+        one: file or directory / (("os" if one == "os" else f"lun{one}") + suffix) for one in disks
     }
     there = [str(path) for path in found.values() if path.exists()]
     if there and not overwrite:
