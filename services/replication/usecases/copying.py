@@ -1,13 +1,15 @@
 """Copying one replica: all disks into one slot, then one ref that makes them visible."""
 
+import contextlib
 import threading
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Final
 
 from services.kernel.errors import Code
 from services.replication.content import progress as content
-from services.replication.content.errors import FenceLost, ObjectMissing
+from services.replication.content.errors import FenceLost, ObjectCorrupt, ObjectMissing
 from services.replication.content.ingest import ingest_disk
 from services.replication.content.journal import forget_task
 from services.replication.content.manifest import Manifest
@@ -184,10 +186,12 @@ class CopyReplica:
             root = self._content(task, disk.disk)
             store = self._stores.open(origin.location, source)
             self._tasks.came_from(task, origin.location)
-            manifest = read_manifest(store, task.version.tenant, root)
-            found = replicate_disk(
-                Origin(store, task.version.tenant, manifest), slot, control, options=options
-            )
+            place = origin.location, origin.slot
+            with self._suspecting(task.version.uid, place, disk.disk):
+                manifest = read_manifest(store, task.version.tenant, root)
+                found = replicate_disk(
+                    Origin(store, task.version.tenant, manifest), slot, control, options=options
+                )
         else:
             home, failures = task.version.desired.home, task.replica.failures
             with self._sources.opened(disk, home, failures=failures) as source_of:
@@ -214,6 +218,15 @@ class CopyReplica:
         )
         work.enter(Phase.COMMITTING)
         return found, control.progress.sample().copied
+
+    @contextlib.contextmanager
+    def _suspecting(self, version: str, place: tuple[str, str], disk: str) -> Iterator[None]:
+        """Have the origin repaired where it turns out to be bad: the next attempt needs it."""
+        try:
+            yield
+        except (ObjectCorrupt, ObjectMissing) as error:
+            self._tasks.suspect(version, place, disk, error)
+            raise
 
     def _content(self, task: Task, disk: str) -> bytes:
         for known in self._tasks.content(task):

@@ -26,6 +26,7 @@ from services.replication.domain.states import CopyState, Health, Intent
 from services.replication.ports.outside import OperationResults
 from services.replication.ports.rows import Tx, UnitOfWork
 from services.replication.usecases.claims import Task
+from services.replication.usecases.damage import Damage
 from services.replication.usecases.figures import advanced, raise_progress
 from services.replication.usecases.ledger import Ledger
 from services.replication.usecases.settings import EngineSettings
@@ -277,6 +278,12 @@ class Tasks:
     def content(self, task: Task) -> Sequence[VersionDisk]:
         """Answer what is known of the content of the version's disks."""
         return self._rows.read(lambda tx: tx.versions.disks(task.replica.version))
+
+    def suspect(self, version: str, place: tuple[str, str], disk: str, error: Exception) -> None:
+        """Let a replica be looked at that a copy could not be made from; it may be the target."""
+        location, slot = place
+        damage = Damage(self._rows, self._results)
+        damage.report(version, location, slot, disk=disk, detail=str(error))
 
     def still_wanted(self, task: Task) -> bool:
         """Whether the slot is still to hold the version, whoever works on it now."""
