@@ -31,7 +31,7 @@ def definition(installation: Installation) -> list[str]:
     return ["-g", group, "-r", gallery, "-i", name]
 
 
-@pytest.mark.parametrize("form", ["vhd_fixed"])
+@pytest.mark.parametrize("form", ["vhd_fixed", "qcow2"])
 def test_a_disk_that_is_pulled_boots(
     installation: Installation, definition: list[str], disk: Path, tmp_path: Path, form: str
 ) -> None:
