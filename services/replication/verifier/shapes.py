@@ -8,6 +8,7 @@ from typing import Final
 
 from services.replication.content.keys import (
     BLOB_REFS,
+    CLOCK,
     FORMAT_KEY,
     JOURNALS,
     MANIFESTS,
@@ -15,6 +16,7 @@ from services.replication.content.keys import (
     QUARANTINE,
     REPLICA_ID_KEY,
     TEMPORARY,
+    TOMBSTONES,
     VERSION_REFS,
 )
 from services.replication.stores.local_identity import LOCK, REFS_LOCK
@@ -32,6 +34,8 @@ class Shape(enum.Enum):
     BLOB_REF = "blobRefs"
     JOURNAL = "journals"
     QUARANTINED = "quarantined"
+    TOMBSTONES = "tombstones"
+    CLOCK = "clock"
     TEMPORARY = "temporary"
     UNKNOWN = "unknown"
 
@@ -48,6 +52,8 @@ _SHAPES: Final = (
     (Shape.BLOB_REF, re.compile(f"{BLOB_REFS}/{_PART}")),
     (Shape.JOURNAL, re.compile(f"{JOURNALS}/{_PART}/[0-9a-f]{{8}}")),
     (Shape.QUARANTINED, re.compile(f"{QUARANTINE}/{_PART}\\.[0-9]+")),
+    (Shape.TOMBSTONES, re.compile(f"{TOMBSTONES}/[0-9a-f]{{32}}")),
+    (Shape.CLOCK, re.compile(f"{CLOCK}/now")),
     (Shape.TEMPORARY, re.compile(f"{TEMPORARY}/.+", re.DOTALL)),
 )
 

@@ -40,6 +40,7 @@ from services.replication.content.leaf_page import PAGE_LIMIT, SegmentLeaves, de
 from services.replication.content.manifest import GROUP_SEGMENTS, Manifest, PageRef, Segment
 from services.replication.content.refs import decode_blob_ref, decode_version_ref
 from services.replication.content.segment_io import read_manifest, read_packed, read_page
+from services.replication.content.tombstones import decode_tombstones
 from services.replication.content.workers import Workers
 from services.replication.stores.layout import check_format
 from services.replication.verifier.reading import Contents
@@ -82,6 +83,21 @@ class Verification:
         Raises:
             DataError: the store cannot be listed.
         """
+        self._list()
+        self._check_identity()
+        self._each(Shape.VERSION_REF, self._version_ref)
+        self._each(Shape.BLOB_REF, self._blob_ref)
+        for key in sorted({*self._keys[Shape.MANIFEST], *self._needed}):
+            self._manifest(key)
+        self._each(Shape.JOURNAL, self._journal)
+        self._each(Shape.TOMBSTONES, _tombstones)
+        for key in self._keys[Shape.OBJECT]:
+            if key not in self._proven and key not in self._report.findings:
+                self._checked(key, self._stray)
+        return self._report
+
+    def _list(self) -> None:
+        """Take in what there is, by its shape."""
         for entry in self._contents.entries():
             if entry.problem:
                 self._report.add(entry.key, Damage.UNREADABLE, entry.problem)
@@ -94,19 +110,10 @@ class Verification:
                 continue
             self._lengths[entry.key] = entry.length
             self._keys[shape].append(entry.key)
-        self._check_identity()
-        for key in self._keys[Shape.VERSION_REF]:
-            self._checked(key, self._version_ref)
-        for key in self._keys[Shape.BLOB_REF]:
-            self._checked(key, self._blob_ref)
-        for key in sorted({*self._keys[Shape.MANIFEST], *self._needed}):
-            self._manifest(key)
-        for key in self._keys[Shape.JOURNAL]:
-            self._checked(key, self._journal)
-        for key in self._keys[Shape.OBJECT]:
-            if key not in self._proven and key not in self._report.findings:
-                self._checked(key, self._stray)
-        return self._report
+
+    def _each(self, shape: Shape, check: Callable[[str, bytes], None]) -> None:
+        for key in self._keys[shape]:
+            self._checked(key, check)
 
     def _checked(self, key: str, check: Callable[[str, bytes], None]) -> None:
         """Run a check on what lies at a key, and note what is wrong with it."""
@@ -322,6 +329,11 @@ class Verification:
         with self._lock:
             self._report.counts[what] += 1
             self._report.read_bytes += read
+
+
+def _tombstones(_: str, data: bytes) -> None:
+    if decode_tombstones(data).encode() != data:
+        raise InvalidEncoding("the list of tombstones is not canonical")
 
 
 def _is_named_by(data: bytes, digest: bytes, leaves: SegmentLeaves | None) -> bool:

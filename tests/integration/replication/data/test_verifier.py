@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,10 @@ from services.replication.content.keys import manifest_key, object_key
 from services.replication.content.manifest import Extent, Manifest, Segment, build_manifest
 from services.replication.content.refs import BlobRef, VersionRef, commit_blob, commit_version
 from services.replication.content.store import Store
+from services.replication.content.tombstones import bury
 from services.replication.stores.bucket import initialise_bucket
 from services.replication.stores.object_store import ObjectStore
+from services.replication.stores.opening import open_store
 from services.replication.verifier.reading import BucketContents, DirectoryContents
 from services.replication.verifier.verification import Verification
 from tests.integration.replication.data.samples import (
@@ -221,6 +224,16 @@ def test_what_is_swept_or_kept_aside_is_no_damage(made: Made) -> None:
     report = made.verify()
     assert report["sound"]
     assert (report["counts"]["temporary"], report["counts"]["quarantined"]) == (1, 1)
+
+
+def test_lists_of_what_is_to_be_collected_are_read(made: Made) -> None:
+    store = open_store(str(made.path))
+    bury(store, [made.segment()], datetime(2026, 1, 31, tzinfo=UTC))
+    store.close()
+    (name,) = made.file("tombstones").iterdir()
+    assert made.verify()["sound"]
+    flip(name, 3)
+    assert damages(made.verify()) == {f"tombstones/{name.name}": "corrupt"}
 
 
 def test_what_no_ref_names_is_read_too(made: Made) -> None:
