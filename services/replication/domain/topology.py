@@ -70,7 +70,10 @@ def choose_origin(replica: Replica, replicas: Sequence[Replica], situation: Situ
         key=lambda one: _distance(replica, one, situation),
     )
     if ready:
-        best = ready[replica.failures % len(ready)]
+        # A failure at one that is bad has it marked: it is not tried again while others are good.
+        good = [one for one in ready if one.is_good] if replica.failures else []
+        candidates = good or ready
+        best = candidates[replica.failures % len(candidates)]
         is_far = best.location != replica.location and not _is_local(best, situation)
         if is_far and _brings_bytes_here(replica, others):
             return Wait()

@@ -79,6 +79,12 @@ def test_after_a_failure_the_next_best_is_tried():
     ) == FromReplica("east", "s2")
 
 
+def test_after_a_failure_no_damaged_one_is_tried_while_others_are_good():
+    mine = at("east", "s9", failures=1)
+    bad, also = good("east", health=Health.DAMAGED), good("east", "s2")
+    assert choose_origin(mine, [mine, bad, also], situation()) == FromReplica("east", "s2")
+
+
 def test_far_bytes_cross_into_a_region_once():
     first = at("east", state=CopyState.COPYING)
     second = at("east", "s2")
