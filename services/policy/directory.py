@@ -137,9 +137,7 @@ class Directory:
             if subscription is None:
                 return ()
             return (*self._climb(subscription.parent), subscription.tenant)
-        if scope.management_group is not None:
-            return self._climb(scope.management_group)[1:]
-        return ()
+        return self._climb(scope.management_group)[1:]
 
     def chain(self, scope: Scope) -> tuple[str, ...]:
         """Answer the keys of a scope and of everything above it, the nearest first, `/` last."""
@@ -176,8 +174,7 @@ class Directory:
         principal = self.principals.get(key)
         return principal is not None and principal.enabled
 
-    def _climb(self, start: str) -> tuple[str, ...]:
-        group: str | None = start
+    def _climb(self, group: str | None) -> tuple[str, ...]:
         found: list[str] = []
         while group is not None and group not in found:
             found.append(group)

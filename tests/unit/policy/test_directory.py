@@ -2,6 +2,7 @@
 
 import pytest
 
+from services.policy import directory as module
 from services.policy.directory import EMPTY_DIRECTORY, Directory, DirectoryEditor
 from services.policy.model import (
     ExternalIdentity,
@@ -111,7 +112,10 @@ def test_a_cycle_of_management_groups_is_climbed_once():
 
 
 def test_subscriptions_are_kept_in_order():
-    known = directory()
+    editor = DirectoryEditor(EMPTY_DIRECTORY)
+    for one in (directory().subscriptions[key] for key in (FOREIGN, SUBSCRIPTION, CONSUMER)):
+        editor.put_subscription(one)
+    known = editor.freeze()
     assert known.in_order == (SUBSCRIPTION, CONSUMER, FOREIGN)
     assert known.in_order is known.in_order
 
@@ -122,6 +126,19 @@ def test_a_closure_is_the_caller_and_all_their_groups_and_is_made_once():
     assert known.identities(BOB) == {BOB, G0, G1}
     assert known.identities(user("stranger")) == frozenset()
     assert known.identities(ALICE) is known.identities(ALICE)
+
+
+def test_closures_are_remembered_up_to_a_bound(monkeypatch):
+    monkeypatch.setattr(module, "_MAX_REMEMBERED", 2)
+    known = directory()
+    first = known.identities(ALICE)
+    known.identities(BOB)
+    assert known.identities(ALICE) is first
+    known.identities(user("stranger"))
+    # As many as there may be: all are forgotten, and nobody is confused with anybody.
+    again = known.identities(ALICE)
+    assert again is not first
+    assert again == first
 
 
 def test_a_disabled_group_passes_nothing_on():
