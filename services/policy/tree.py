@@ -166,17 +166,14 @@ class NodeEditor:
 
         `holders` and `denied` are told who holds something here now and who is denied it.
         """
-        children = self._base.children
-        if self._opened:
-            editor = MapEditor(children)
-            for step, opened in self._opened.items():
-                frozen = opened.freeze(holders, denied)
-                if frozen.is_empty():
-                    editor.pop(step)
-                else:
-                    editor.set(step, frozen)
-            children = editor.freeze()
         base = self._base
+        children = MapEditor(base.children)
+        for step, opened in self._opened.items():
+            frozen = opened.freeze(holders, denied)
+            if frozen.is_empty():
+                children.pop(step)
+            else:
+                children.set(step, frozen)
         held = base.held if self._held is None else tuple(self._held.values())
         if held is not base.held and (held or base.held):
             scope = (held or base.held)[0].scope
@@ -184,7 +181,7 @@ class NodeEditor:
         if self._denies is not base.denies and (self._denies or base.denies):
             scope = (self._denies or base.denies)[0].assignment.scope
             denied.change(scope, _denied(base.denies), _denied(self._denies))
-        return ScopeNode(children, held, self._denies, self._grant)
+        return ScopeNode(children.freeze(), held, self._denies, self._grant)
 
     def _open_held(self) -> dict[str, Held]:
         if self._held is None:

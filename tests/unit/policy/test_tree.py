@@ -1,5 +1,7 @@
 """The tree of scopes: found alike in a crowd and among few, copied where it changes, left bare."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from services.policy.holders import HoldersEditor, Scopes
@@ -65,6 +67,30 @@ def test_all_that_one_principal_holds_in_a_crowd_is_found():
     node = built(*mine, assign("r1", GALLERY, BOB))
     assert len(node.held_by(frozenset({ALICE}))) == 20
     assert len(node.held_by(frozenset({ALICE, BOB, "x", "y"}))) == 21
+
+
+class Identities(frozenset[str]):
+    """Counts how often it is looked at."""
+
+    looks = 0
+
+    def __contains__(self, one: object) -> bool:
+        self.looks += 1
+        return super().__contains__(one)
+
+    def __iter__(self) -> Iterator[str]:
+        for one in super().__iter__():
+            self.looks += 1
+            yield one
+
+
+@pytest.mark.parametrize(("many", "asking"), [(40, 1), (40, 17), (17, 1), (17, 40), (1, 40)])
+def test_in_a_crowd_the_work_is_bounded_by_whoever_are_fewer(many, asking):
+    node = built(*(assign("r1", GALLERY, who) for who in CROWD[:many]))
+    identities = Identities(CROWD[:asking])
+    identities.looks = 0
+    assert len(node.held_by(identities)) == min(many, asking)
+    assert identities.looks == min(many, asking)
 
 
 @pytest.mark.parametrize(
@@ -137,6 +163,18 @@ def test_a_deny_is_removed_by_its_name_alone():
     node = editor.freeze(HoldersEditor({}), denied_before)
     assert [one.assignment.name[-2:] for one in node.denies] == ["d2"]
     assert dict(denied_before.freeze()) == {BOB: (GALLERY,)}
+
+
+def test_whoever_is_denied_something_is_told_of_as_it_comes_and_goes():
+    editor = NodeEditor(EMPTY_NODE)
+    editor.put_deny(denied(ALICE))
+    node, _, denies = frozen(editor)
+    assert denies == {ALICE: (GALLERY,)}
+    editor = NodeEditor(node)
+    editor.remove_deny(f"{GALLERY}/denyassignments/d0")
+    gone = HoldersEditor(denies)
+    assert editor.freeze(HoldersEditor({}), gone).is_empty()
+    assert dict(gone.freeze()) == {}
 
 
 def test_what_did_not_change_is_taken_over():
