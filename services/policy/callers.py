@@ -52,8 +52,6 @@ class Callers:
 
     def identities(self, caller: Caller, directory: Directory) -> tuple[Identity, ...]:
         """Answer who the caller is: by their token, then by those for other tenants."""
-        if not caller.auxiliary:
-            return (self._remembered(caller, directory),)
         return tuple(self._remembered(one, directory) for one in (caller, *caller.auxiliary))
 
     def _remembered(self, caller: Caller, directory: Directory) -> Identity:

@@ -42,7 +42,8 @@ def test_no_action_is_known_that_nothing_demands():
 
 
 def test_actions_are_found_in_any_case_and_by_nothing_else():
-    assert KNOWN.find("microsoft.compute/GALLERIES/Read") == "microsoft.compute/galleries/read"
+    for text in ("microsoft.compute/GALLERIES/Read", "Microsoft.Compute/galleries/read"):
+        assert KNOWN.find(text) == "microsoft.compute/galleries/read"
     for text in ("", "*", "Microsoft.Compute/*", "Microsoft.Compute/galleries", "x/read"):
         assert KNOWN.find(text) is None
     assert KNOWN.find("Microsoft.Compute/galleries/read", Plane.DATA) is None
