@@ -76,8 +76,8 @@ class PolicyIndex:
         self.sharing = sharing
         self.holders = holders
         self.denied = denied
-        # There are never more levels than management groups, twice.
-        self._levels: dict[tuple[str, bool], list[ScopeNode]] = {}
+        # There are never more levels than management groups, twice, and those of no group.
+        self._levels: dict[tuple[str | None, bool], list[ScopeNode]] = {}
         self._decisions: dict[tuple[str, str, Plane, str], Decision] = {}
         #: What lists were answered at this root, for `accessible` to remember.
         self.lists: dict[tuple[str, str, Plane, str], object] = {}
@@ -139,8 +139,6 @@ class PolicyIndex:
         else:
             subscription = self.directory.subscriptions.get(key)
             start = None if subscription is None else subscription.parent
-        if start is None:
-            return []
         level = (start, key is None)
         known = self._levels.get(level)
         if known is None:

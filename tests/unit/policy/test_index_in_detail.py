@@ -1,6 +1,7 @@
 """What a root remembers, what lies on a chain, and what a removal takes along."""
 
 import gc
+import weakref
 
 import pytest
 
@@ -9,6 +10,7 @@ from services.policy.decision import Decision, Reason
 from services.policy.index import empty_index, load_index
 from services.policy.model import (
     Kind,
+    MemberRemoved,
     Plane,
     Removed,
     ScopeTombstone,
@@ -37,6 +39,8 @@ from tests.unit.policy.worlds import (
     assign,
     deny,
     grant,
+    group,
+    member,
     role,
     world,
 )
@@ -62,6 +66,7 @@ EVERYWHERE = ["/", TENANT, ROOT_GROUP, PLATFORM, IMAGES, SUBSCRIPTION, GROUP, GA
         (IMAGES, [IMAGES, TENANT, PLATFORM, ROOT_GROUP, "/"]),
         (f"{TENANT}/users/alice", [TENANT, "/"]),
         ("regions/eastus", ["/"]),
+        (f"regions/eastus/{TENANT}", ["/"]),
         ("/", ["/"]),
     ],
 )
@@ -76,6 +81,26 @@ def test_what_is_above_a_management_group_and_above_its_subscriptions_differ():
     for _ in range(2):
         assert held_along(index, PLATFORM) == [PLATFORM, TENANT, ROOT_GROUP, "/"]
         assert held_along(index, CONSUMER) == [PLATFORM, ROOT_GROUP, TENANT, "/"]
+
+
+def test_subscriptions_of_different_groups_have_different_chains_at_one_root():
+    index = world(*(assign("r1", one, id=f"a{place}") for place, one in enumerate(EVERYWHERE)))
+    for _ in range(2):
+        assert held_along(index, SUBSCRIPTION) == EVERYWHERE[5::-1]
+        assert held_along(index, CONSUMER) == [PLATFORM, ROOT_GROUP, TENANT, "/"]
+        assert held_along(index, FOREIGN) == held_along(index, "subscriptions/unknown") == ["/"]
+
+
+def test_the_grant_behind_a_view_is_told_where_it_covers_the_subscription():
+    index = world(grant(subscriptions={CONSUMER}))
+    below = "locations/x/sharedgalleries/opaque-1/images/ubuntu"
+    found = index.view_grant(f"{CONSUMER}/{below}")
+    assert found is not None
+    assert found.gallery == GALLERY
+    for elsewhere in (FOREIGN, "subscriptions/unknown"):
+        assert index.view_grant(f"{elsewhere}/{below}") is None
+    assert index.view_grant(f"{CONSUMER}/locations/x/sharedgalleries/other") is None
+    assert index.view_grant(GALLERY) is None
 
 
 def test_a_node_is_found_where_something_is_held_at_or_below_it():
@@ -124,6 +149,44 @@ def test_a_snapshot_is_loaded_and_the_garbage_collector_left_as_it_was(collected
     assert dict(loaded.holders) == {ALICE: (GALLERY,)}
 
 
+@pytest.fixture
+def collector():
+    was_enabled = gc.isenabled()
+    gc.enable()
+    yield
+    gc.unfreeze()
+    (gc.enable if was_enabled else gc.disable)()
+
+
+@pytest.mark.usefixtures("collector")
+def test_nothing_is_collected_while_a_snapshot_is_read():
+    during = []
+
+    def snapshot():
+        during.append(gc.isenabled())
+        yield from HIERARCHY
+
+    load_index(1, 1, snapshot())
+    assert during == [False]
+
+
+@pytest.mark.usefixtures("collector")
+def test_what_a_snapshot_replaces_is_collected_though_it_was_kept_from_the_collector():
+    class Knot:
+        """Only the collector frees what refers to itself."""
+
+        def __init__(self) -> None:
+            self.own = self
+
+    knot = Knot()
+    left = weakref.ref(knot)
+    load_index(1, 1, HIERARCHY)
+    del knot
+    assert left() is not None
+    load_index(1, 2, HIERARCHY)
+    assert left() is None
+
+
 def test_a_root_knows_who_is_named_where_and_its_successor_keeps_the_epoch():
     first = load_index(7, 1, (assign("r1", GALLERY), deny(GROUP, BOB)))
     second = first.apply(Transaction(2, (assign("r1", GROUP),)))
@@ -141,8 +204,10 @@ def below(scope, place):
 
 def test_a_management_group_and_a_tenant_take_along_what_is_held_at_them():
     index = world(Tenant(TENANT), *below(PLATFORM, 1), *below(TENANT, 2), *below(CONSUMER, 3))
+    assert TENANT in index.directory.tenants
     without_group = index.apply(Transaction(2, (Removed(Kind.MANAGEMENT_GROUP, PLATFORM),)))
     assert without_group.find(Scope.parse(PLATFORM)) is None
+    assert PLATFORM not in without_group.directory.management_groups
     assert dict(without_group.holders) == {ALICE: (CONSUMER, TENANT)}
     without_tenant = index.apply(Transaction(2, (Removed(Kind.TENANT, TENANT),)))
     assert list(without_tenant.tree.children) == [CONSUMER]
@@ -150,11 +215,20 @@ def test_a_management_group_and_a_tenant_take_along_what_is_held_at_them():
     assert TENANT not in without_tenant.directory.tenants
 
 
-def test_a_principal_that_is_removed_leaves_what_names_it():
-    index = world(assign("r1", GALLERY)).apply(
+def test_who_is_in_a_group_is_until_they_are_removed():
+    first, second = group("g1"), group("g2")
+    index = world(member(first, ALICE), member(second, ALICE))
+    assert index.directory.identities(ALICE) == {ALICE, first, second}
+    left = index.apply(Transaction(2, (MemberRemoved(first, ALICE),)))
+    assert left.directory.identities(ALICE) == {ALICE, second}
+
+
+def test_a_principal_and_a_role_that_are_removed_leave_what_names_them():
+    index = world(role(READ), assign("r1", GALLERY)).apply(
         Transaction(2, (Removed(Kind.PRINCIPAL, ALICE), Removed(Kind.ROLE_DEFINITION, "r1")))
     )
     assert ALICE not in index.directory.principals
+    assert "r1" not in index.directory.roles
     assert dict(index.holders) == {ALICE: (GALLERY,)}
 
 
