@@ -93,7 +93,8 @@ class Version(Resource):
     `generation` numbers the changes of what is wanted. `tenant` is the key of the tenant that
     owns the bytes. `settled` says whether every region was terminal once: before that the
     version is CREATING, afterwards UPDATING while something is under way. `uncopied` says that
-    none was COMPLETED by then: the sources are needed still. `replication` is the newest one. A
+    none was COMPLETED by then, or that it was shallow until generation `promoted` and no region
+    is done with that: the sources are needed still. `replication` is the newest one. A
     soft-deleted version has all three times; once `retention_ended` it cannot be
     used any more. `crossed` holds the bytes that had come into regions, where their rows tell of
     fewer.
@@ -114,6 +115,7 @@ class Version(Resource):
     generation: int = 1
     settled: bool = False
     uncopied: bool = False
+    promoted: int = 0
     carries_vm_guest_state: bool = False
     replication: str = ""
     version_state: VersionState = VersionState.ACTIVE

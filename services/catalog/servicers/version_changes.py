@@ -16,6 +16,7 @@ from services.catalog.servicers.view_sources import ViewSources
 from services.catalog.usecases import (
     version_contents,
     version_create,
+    version_promote,
     version_targets,
     version_update,
 )
@@ -92,6 +93,24 @@ class VersionChanges:
             mutation,
             subscriptions=self._d.subscriptions,
             regions=self._d.regions,
+        )
+
+    def promote(self, request: requests_pb.PromoteImageVersionRequest, name: Name) -> Use:
+        """Answer what makes a shallow version a full one."""
+        command = version_promote.PromoteVersion(
+            name=name,
+            etag=request.etag,
+            wait_for=convert.wait_mode(request.wait_for),
+            validate_only=request.validate_only,
+        )
+        return lambda context, mutation: version_promote.promote(
+            command,
+            context,
+            mutation,
+            subscriptions=self._d.subscriptions,
+            sources=self._d.sources,
+            read=self._d.look,
+            limits=self._d.limits,
         )
 
 

@@ -15,7 +15,6 @@ from services.catalog.servicers.dependencies import Dependencies
 from services.catalog.servicers.version_changes import Use, VersionChanges
 from services.catalog.usecases import version_plan
 from services.catalog.usecases.version_plan import Rehearsed
-from services.kernel.errors import Unimplemented
 from services.kernel.names import Name, key
 from services.kernel.rpc.call import Call
 from services.kernel.violations import Violations, nested
@@ -76,8 +75,10 @@ class VersionPlans:
                 return self._changes.update(planned, call)
             case "add_target_regions" | "remove_target_regions" | "set_replica_counts":
                 return self._changes.targets(planned, name)
+            case "promote":
+                return self._changes.promote(planned, name)
             case _:
-                raise Unimplemented(f"{kind} cannot be planned")
+                raise AssertionError(f"{kind} is no change of the contract")
 
 
 class Rehearsal:

@@ -161,6 +161,18 @@ class ImageVersionServicer:
     def SetReplicaCounts(self, request: regions_pb.SetReplicaCountsRequest, call: Call) -> bytes:
         return self._change_targets(request, call)
 
+    def PromoteImageVersion(
+        self, request: requests_pb.PromoteImageVersionRequest, call: Call
+    ) -> bytes:
+        return mutations.mutate(
+            self._d,
+            call,
+            request,
+            encode=mutations.started,
+            names=("name",),
+            use=self._changes.promote(request, mutations.scope_of(call)),
+        )
+
     def PlanImageVersion(self, request: requests_pb.PlanImageVersionRequest, call: Call) -> bytes:
         return self._plans.plan(request, call)
 

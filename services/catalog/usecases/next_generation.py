@@ -115,7 +115,12 @@ def _reordered(version: Version, before: Sequence[RegionStatus]) -> list[RegionS
 
 
 def _touched(before: Version, after: Version) -> tuple[str, ...]:
-    """Answer the regions of which something that is copied is wanted otherwise."""
+    """Answer the regions of which something that is copied is wanted otherwise.
+
+    Of a version that becomes a full one those are all.
+    """
+    if before.mode is not after.mode:
+        return tuple(one.location for one in after.target_regions)
     old = {
         one.location: (before.count_in(one), before.storage_in(one))
         for one in before.target_regions

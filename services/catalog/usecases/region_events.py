@@ -107,7 +107,7 @@ def settle(tx: Tx, version: Version, regions: Sequence[RegionStatus]) -> None:
     uncopied = (
         settled
         and (version.uncopied or open_before)
-        and all(one.complete_time is None for one in regions)
+        and not any(_copied(version, one) for one in regions)
     )
     after = replace(version, state=state, settled=settled, uncopied=uncopied)
     tx.versions.write(after, regions)
@@ -116,6 +116,14 @@ def settle(tx: Tx, version: Version, regions: Sequence[RegionStatus]) -> None:
         tx.uses.replace(version.name, needed_by(after))
         source_holds.let_go(tx, after)
     tx.operations.advance(after, regions)
+
+
+def _copied(version: Version, region: RegionStatus) -> bool:
+    """Whether a region has held copies, those of a version that was shallow since it is not."""
+    if not version.promoted:
+        return region.complete_time is not None
+    done = region.done_with(version.promoted) and region.state.terminal
+    return done and region.usable and not region.state.failed
 
 
 def _counted(

@@ -16,7 +16,7 @@ from services.catalog.domain.progress import provisioning_state
 from services.catalog.domain.region_status import RegionStatus
 from services.catalog.domain.targets import Placement, check_confidential
 from services.catalog.domain.usage import UsageLimits
-from services.catalog.domain.version import ReplicationMode, Version, WaitMode
+from services.catalog.domain.version import Version, WaitMode
 from services.catalog.ports.calls import Context, Regions, Subscriptions
 from services.catalog.ports.operations import StartedOperation, VersionChange
 from services.catalog.ports.transaction import Mutation, Tx
@@ -39,7 +39,7 @@ from services.catalog.usecases.version_draft import (
     draw_up,
 )
 from services.catalog.usecases.version_sources import SourceRequest
-from services.kernel.errors import AlreadyExists, ResourceInfo, Unimplemented
+from services.kernel.errors import AlreadyExists, ResourceInfo
 from services.kernel.violations import Violations
 
 _SHARED: Final = frozenset({SharingMode.GROUPS, SharingMode.COMMUNITY})
@@ -110,8 +110,6 @@ def create(
         checks.not_going(tx, definition)
         _refuse_taken(tx, version)
         version_limits.check_load(tx, version, limits.versions_per_source)
-        if version.mode is ReplicationMode.SHALLOW:
-            raise Unimplemented("replication does not serve shallow versions yet")
         accepted = version_contents.acceptance(version, seen, context)
         if accepted is not None and not command.validate_only:
             # In the order of the version's messages: the log has it before a byte is copied.

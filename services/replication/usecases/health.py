@@ -98,8 +98,9 @@ def record(
 
 
 def is_committed(replica: Replica) -> bool:
-    """Whether a replica is there to be read, and to stay."""
-    return replica.state is CopyState.COMPLETED and replica.intent is Intent.COPY
+    """Whether a replica is there to be read, and to stay; a shallow one lies in no store."""
+    kept = replica.state is CopyState.COMPLETED and replica.intent is Intent.COPY
+    return kept and not replica.is_shallow
 
 
 def worst(disks: Iterable[ReplicaDisk]) -> Health:

@@ -200,17 +200,13 @@ def shallow(world: World, *regions: Any, size: int = GIB, **more: Any) -> Any:
     return request
 
 
-def test_a_shallow_version_is_checked_whole_and_then_awaits_replication(world: World) -> None:
-    """Replication does not serve it yet: nothing is left of the attempt."""
+def test_a_shallow_disk_of_32_tib_is_taken(world: World) -> None:
     request = shallow(world, size=32 * 1024 * GIB)
-    with refused(Code.UNIMPLEMENTED, "UNIMPLEMENTED"):
-        world.owner.versions.CreateImageVersion(request)
-    with refused(Code.NOT_FOUND, "RESOURCE_NOT_FOUND"):
-        world.get(f"{request.parent}/versions/1.0.0")
-    taken, _ = world.version(request.parent)
-    with refused(Code.ALREADY_EXISTS, "RESOURCE_EXISTS"):
-        world.owner.versions.CreateImageVersion(request)
-    assert taken.replication_mode == storage_pb2.REPLICATION_MODE_FULL
+    world.owner.versions.CreateImageVersion(request)
+    made = world.get(f"{request.parent}/versions/1.0.0")
+    assert made.replication_mode == SHALLOW
+    asked = world.replication.await_ensured(made.uid, 1).desired
+    assert asked.replication_mode == SHALLOW
 
 
 @pytest.mark.parametrize(
