@@ -86,8 +86,6 @@ class Planning:
         self, desired: DesiredReplicas, known: "_Known"
     ) -> tuple[list[_Content], Cause | None]:
         """Answer what the disks hold, or why no region could copy them."""
-        if desired.mode is ReplicationMode.SHALLOW:
-            return [], None
         try:
             return [self._content(disk, desired, known) for disk in desired.disks], None
         except CopyFailed as error:
@@ -128,6 +126,8 @@ class Planning:
     ) -> RegionPlan:
         location = wanted.location
         region = known.regions[location]
+        if desired.mode is ReplicationMode.SHALLOW:
+            return _shallow(location, contents, obstacle)
         held = known.held(location)
         placement, shortage = placed(region, wanted, held, known.now)
         there = {one.slot for one in held if one.state is CopyState.COMPLETED}
@@ -142,7 +142,7 @@ class Planning:
         )
         missing: list[int] = []
         for slot in placement.chosen:
-            if slot in there or desired.mode is ReplicationMode.SHALLOW or obstacle is not None:
+            if slot in there or obstacle is not None:
                 continue
             count, problem = self._missing(region, slot, contents, desired.tenant, now=known.now)
             missing.append(count)
@@ -250,6 +250,13 @@ def _hashed(manifest: Manifest, location: str) -> _Content:
     return _Content(
         manifest.header.logical_size, manifest.occupied_bytes, location, manifest=manifest
     )
+
+
+def _shallow(location: str, contents: Sequence[_Content], obstacle: Cause | None) -> RegionPlan:
+    """Answer the plan of a region whose version stays at its source: nothing is moved."""
+    data = sum(one.data for one in contents)
+    size = sum(one.size for one in contents)
+    return RegionPlan(location, size=size, zero=size - data, deduplicated=data, obstacle=obstacle)
 
 
 def _lacking(contents: Sequence[_Content], store: Store, tenant: str) -> int:

@@ -181,6 +181,24 @@ def test_of_a_file_that_nobody_has_hashed_the_most_is_told(busy: World) -> None:
     assert found.written_bytes + found.zero_bytes == found.size_bytes
 
 
+def test_of_a_shallow_version_nothing_is_moved_until_it_is_promoted(busy: World) -> None:
+    busy.region("home")
+    disks = {"os": busy.blob(noise(12, MIB) + bytes(SEGMENT))}
+    shallow = new(busy, disks, {"home": 1}, replication_mode=storage_pb2.REPLICATION_MODE_SHALLOW)
+    (found,) = plan(busy, shallow)
+    assert (found.size_bytes, found.written_bytes) == (SEGMENT + MIB, 0)
+    assert (found.zero_bytes, found.deduplicated_bytes) == (SEGMENT, MIB)
+    assert not found.HasField("obstacle")
+    desired = busy.desired(disks, {"home": 1})
+    desired.replication_mode = storage_pb2.REPLICATION_MODE_SHALLOW
+    copied(busy, desired)
+    busy.region("far")
+    promoted = plan(busy, busy.desired(disks, {"home": 1, "far": 1}, generation=0))
+    # The bytes lie in the one slot of the home region already, as those of the blob.
+    assert [one.written_bytes for one in promoted] == [0, MIB]
+    assert [one.exactness for one in promoted] == [EXACT, EXACT]
+
+
 @pytest.fixture
 def blob(world: World) -> pb.DiskSource:
     world.region("home")
