@@ -30,8 +30,21 @@ from services.replication.stores.layout import check_format, format_file, new_re
 if TYPE_CHECKING:
     # It exists for type checkers alone.
     from obstore.store import ObjectStore as Client
+    from obstore.store import RetryConfig
 
-_RETRY_TIMEOUT: Final = timedelta(seconds=60)
+# Those of one request: what lasts longer is waited for by the schedule of attempts, in which the
+# thread is free for another region.
+_RETRY: Final[RetryConfig] = {
+    "max_retries": 3,
+    "backoff": {
+        "init_backoff": timedelta(milliseconds=100),
+        "max_backoff": timedelta(seconds=2),
+        "base": 2,
+    },
+    "retry_timeout": timedelta(seconds=30),
+}
+# What a request may take, and the connection that it needs.
+_CONNECTION: Final = frozenset({"connect_timeout", "timeout"})
 
 
 @contextlib.contextmanager
@@ -56,17 +69,20 @@ def open_client(url: str, options: Mapping[str, str]) -> Client:
     Credentials come from `options` or the environment. On S3 every upload carries a SHA-256 that
     the server checks. UnsupportedStore where the URL or a setting is not known.
     """
-    config: Any = dict(options)
+    # Settings of connections are no settings of a bucket, and the library panics over them there.
+    config: Any = {name: value for name, value in options.items() if name not in _CONNECTION}
+    connection = {name: options[name] for name in _CONNECTION if name in options}
     if url.startswith("s3://"):
         config.setdefault("checksum_algorithm", "SHA256")
     # A plain endpoint is one that the operator has written down so, for instance in a test.
     plain = str(config.get("endpoint", "")).startswith("http://")
+    client: Any = {**connection, "allow_http": plain}
     try:
         return from_url(
             url,
             config=config,
-            client_options={"allow_http": plain},
-            retry_config={"retry_timeout": _RETRY_TIMEOUT},
+            client_options=client,
+            retry_config=_RETRY,
         )
     except (UnknownConfigurationKeyError, ValueError, BaseError) as error:
         raise UnsupportedStore(f"{url}: {_brief(error)}") from error

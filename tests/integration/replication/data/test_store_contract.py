@@ -1,24 +1,32 @@
 """What every store promises, on each backend."""
 
+import http
 import os
 import threading
-from collections.abc import Iterator
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import obstore
 import pytest
 from obstore.store import MemoryStore
 
+from services.replication.content.direct import SigningStore
 from services.replication.content.errors import (
     ObjectCorrupt,
     ObjectMissing,
     RefConflict,
     ReplicaMismatch,
+    StoreAccessDenied,
     UnsupportedStore,
 )
 from services.replication.content.store import PutOutcome, Store
-from services.replication.stores.bucket import initialise_bucket
+from services.replication.domain.region import StoreAddress
+from services.replication.stores.bucket import initialise_bucket, open_client
 from services.replication.stores.object_store import ObjectStore
 from services.replication.stores.opening import initialise_store, open_store
+from tests.object_servers import ObjectServer
 
 KEY = "objects/t1/ab/cd/abcd"
 
@@ -26,24 +34,44 @@ KEY = "objects/t1/ab/cd/abcd"
 class Backend:
     """Opens one store again and again."""
 
-    def __init__(self, kind: str, path: Path) -> None:
-        self.kind = kind
-        self.path = path / "store"
-        self.memory = MemoryStore()
-        if kind == "local":
-            self.replica_id = initialise_store(str(self.path))
-        else:
-            self.replica_id = initialise_bucket(self.memory, "memory://")
+    def __init__(self, opener: Callable[[str | None], Store], replica_id: str) -> None:
+        self.open_as = opener
+        self.replica_id = replica_id
 
     def open(self, replica_id: str | None = None) -> Store:
-        if self.kind == "local":
-            return open_store(f"file://{self.path}", replica_id=replica_id)
-        return ObjectStore(self.memory, "memory://", replica_id=replica_id)
+        return self.open_as(replica_id)
 
 
-@pytest.fixture(params=["local", "bucket"])
+def in_memory() -> Backend:
+    memory = MemoryStore()
+    replica_id = initialise_bucket(memory, "memory://")
+    return Backend(lambda wanted: ObjectStore(memory, "memory://", replica_id=wanted), replica_id)
+
+
+def at(address: StoreAddress) -> Backend:
+    def opened(wanted: str | None) -> Store:
+        return open_store(address.url, replica_id=wanted, options=address.options)
+
+    return Backend(opened, initialise_store(address.url, address.options))
+
+
+@pytest.fixture(params=["local", "memory", "s3", "azure"])
 def backend(request: pytest.FixtureRequest, tmp_path: Path) -> Backend:
-    return Backend(request.param, tmp_path)
+    match request.param:
+        case "local":
+            return at(StoreAddress(f"file://{tmp_path / 'store'}"))
+        case "memory":
+            return in_memory()
+        case name:
+            server: ObjectServer = request.getfixturevalue(name)
+            return at(server.address())
+
+
+@pytest.fixture(params=["s3", "azure"])
+def remote(request: pytest.FixtureRequest) -> ObjectServer:
+    """A server of objects."""
+    server: ObjectServer = request.getfixturevalue(request.param)
+    return server
 
 
 @pytest.fixture
@@ -237,3 +265,49 @@ def test_an_address_of_no_known_kind_is_refused(url: str) -> None:
         open_store(url)
     with pytest.raises(UnsupportedStore, match="neither"):
         initialise_store(url)
+
+
+def test_what_was_copied_is_found_whole_after_a_sweep_of_scratch(store: Store) -> None:
+    put(store, KEY, b"x")
+    assert store.sweep_temporary(older_than=0, live_tasks=()) == 0
+    assert store.read(KEY, limit=10) == b"x"
+
+
+def test_a_bucket_is_initialised_once_and_nothing_else_becomes_one(remote: ObjectServer) -> None:
+    address = remote.address()
+    first = initialise_store(address.url, address.options)
+    assert initialise_store(address.url, address.options) == first
+    taken = remote.address()
+    client = open_client(taken.url, taken.options)
+    obstore.put(client, "somebody/else", b"x")
+    with pytest.raises(ReplicaMismatch, match="not empty"):
+        initialise_store(taken.url, taken.options)
+    with pytest.raises(ReplicaMismatch, match="not an initialised"):
+        open_store(taken.url, options=taken.options)
+
+
+def test_signed_urls_are_read_without_credentials_and_name_one_object(
+    remote: ObjectServer,
+) -> None:
+    store = at(remote.address()).open()
+    put(store, KEY, b"signed bytes")
+    assert isinstance(store, SigningStore)
+    (url,) = store.sign([KEY], seconds=60)
+    with urllib.request.urlopen(url) as answer:
+        assert answer.read() == b"signed bytes"
+    elsewhere = url.replace("objects/t1/ab/cd/abcd", "replica-id")
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(elsewhere)
+    assert refused.value.code == http.HTTPStatus.FORBIDDEN
+    refused.value.close()
+
+
+def test_wrong_credentials_are_told_from_a_store_that_is_away(s3: ObjectServer) -> None:
+    address = s3.address(secret_access_key="wrong")
+    with pytest.raises(StoreAccessDenied):
+        initialise_store(address.url, address.options)
+
+
+def test_settings_of_connections_are_taken(remote: ObjectServer) -> None:
+    address = remote.address(timeout="5s", connect_timeout="5s")
+    assert at(address).open().length(KEY) is None
