@@ -143,7 +143,8 @@ class ReplicationClient:
             gone = _GONE.get(status.reason)
             if gone is None:
                 raise translated(error, SERVICE) from error
-            raise gone(status.message, reason=status.reason, metadata=status.metadata) from error
+            # In our words: the source may be known to the caller by the name of a view alone.
+            raise gone("it is gone since the plan was asked for", reason=status.reason) from error
         return [decode_plan(one) for one in found.regions]
 
     def cancel(self, version: str, locations: Sequence[str]) -> None:

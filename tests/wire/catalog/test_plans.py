@@ -8,6 +8,7 @@ import grpc
 import pytest
 from google.longrunning import operations_pb2
 from google.protobuf.duration_pb2 import Duration
+from google.rpc import error_details_pb2, status_pb2
 from stoa.catalog.v1 import (
     image_version_pb2,
     image_version_plan_pb2,
@@ -304,6 +305,36 @@ def test_what_goes_wrong_after_the_answer_ends_the_operation(
     found = Refusal()
     found.read(done.error)
     assert (found.info.reason, found.info.domain) == ("DEPENDENCY_UNAVAILABLE", "catalog.stoa.dev")
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(Code.NOT_FOUND, "SOURCE_NOT_FOUND"), (Code.INVALID_ARGUMENT, "REGION_UNKNOWN")],
+)
+def test_what_is_gone_when_replication_looks_ends_the_operation(
+    answered: World, code: grpc.StatusCode, reason: str
+) -> None:
+    world = answered
+
+    def gone(_: Any, context: Any) -> Any:
+        info = error_details_pb2.ErrorInfo(
+            reason=reason, domain="replication.stoa.dev", metadata={"source": "theirs"}
+        )
+        status = status_pb2.Status(code=code.value[0], message="theirs is gone")
+        status.details.add().Pack(info)
+        details = (("grpc-status-details-bin", status.SerializeToString()),)
+        context.set_trailing_metadata(details)
+        context.abort(code, status.message)
+
+    world.replication.plans = gone
+    request = creating(world.version_request())
+    done = world.wait(world.owner.versions.PlanImageVersion(request))
+    assert done.error.code == code.value[0]
+    found = Refusal()
+    found.read(done.error)
+    assert (found.info.reason, found.info.domain) == (reason, "catalog.stoa.dev")
+    # The other service's words may name what only its owner may know.
+    assert "theirs" not in str(done)
 
 
 def test_a_plan_that_is_cancelled_ends_at_once(answered: World) -> None:
