@@ -129,11 +129,13 @@ class _Header:
 def _header(file: FileBytes, at: int) -> _Header:
     fields = _HEADER.unpack(file.read(at, _HEADER.size, "its header"))
     magic, version, flags, capacity, grain, descriptor, sectors, entries, _, directory = fields[:10]
-    line_ends, algorithm = fields[12:]
+    is_open, line_ends, algorithm = fields[11:]
     if magic != MAGIC or version not in _VERSIONS:
         raise file.invalid("has no header of a known version")
     if flags & _CHECKS_LINES and line_ends != _LINE_ENDS:
         raise file.invalid("was changed by a transfer as text")
+    if is_open:
+        raise file.invalid("was not closed: stop what uses it, or let it be checked")
     if flags & _COMPRESSED:
         if algorithm != _DEFLATE or not flags & _MARKERS:
             raise file.invalid("is compressed in an unknown way")
