@@ -18,13 +18,14 @@ from stoa.catalog.v1 import (
 from stoa.catalog.v1 import image_version_requests_pb2 as pb
 from stoa.catalog.v1 import target_region_requests_pb2 as regions_pb
 from stoa.replication.v1 import copy_state_pb2, replication_plan_pb2
-from stoa.type.v1 import money_pb2
+from stoa.type.v1 import money_pb2, storage_pb2
 
 from services.catalog.store import tables
 from services.catalog.usecases import version_plan
 from tests.wire.authz.installation import World as Policy
 from tests.wire.catalog.installation import Refusal, World, refused
 from tests.wire.catalog.replication import COMPLETED
+from tests.wire.catalog.test_shallow import shallow
 
 Code = grpc.StatusCode
 Action = image_version_plan_pb2.RegionalPlan
@@ -140,6 +141,22 @@ def test_changes_are_told_by_region(answered: World) -> None:
     assert planned(world, pb.PlanImageVersionRequest(name=version.name, update=update)) is not None
     assert world.get(version.name).generation == 1
     assert [one.location for one in world.get(version.name).target_regions] == ["eastus", "eastus2"]
+
+
+def test_a_promotion_is_planned_as_bytes_in_the_place_of_a_reference(world: World) -> None:
+    version = shallow(world)
+    change = pb.PromoteImageVersionRequest(name=version.name)
+    request = pb.PlanImageVersionRequest(name=version.name, promote=change)
+    (region,) = planned(world, request).regions
+    assert region.action == Action.PLANNED_ACTION_RAISE
+    assert (region.current_replica_count, region.wanted_replica_count) == (1, 1)
+    asked = world.replication.planned[-1]
+    assert asked.replication_mode == storage_pb2.REPLICATION_MODE_FULL
+    assert world.get(version.name).replication_mode == storage_pb2.REPLICATION_MODE_SHALLOW
+    full = world.finished()
+    request.name = request.promote.name = full.name
+    with refused(Code.FAILED_PRECONDITION, "VERSION_NOT_SHALLOW"):
+        world.owner.versions.PlanImageVersion(request)
 
 
 def money(micros: int, currency: str = "EUR") -> money_pb2.Money:
