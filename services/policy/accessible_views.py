@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Final
 
 from services.kernel.names import ROOT, WILDCARD
-from services.policy.accessible import Effect, Entry
+from services.policy.accessible_scopes import Effect, Entry
 from services.policy.conditions import NO_ATTRIBUTES, Attributes
 from services.policy.holders import NOWHERE
 from services.policy.index import PolicyIndex

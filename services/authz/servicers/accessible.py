@@ -15,8 +15,7 @@ from services.authz.usecases.spelling import Spelling
 from services.kernel.names import ROOT
 from services.kernel.paging import page_size
 from services.kernel.rpc.call import Call
-from services.policy.accessible import Effect, Entry
-from services.policy.accessible_scopes import AccessibleScopes
+from services.policy.accessible_scopes import AccessibleScopes, Effect, Entry
 from services.policy.accessible_views import AccessibleViews, view_kind
 from services.policy.conditions import NO_ATTRIBUTES, Attributes
 from services.policy.decision import Question

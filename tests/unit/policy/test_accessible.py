@@ -3,10 +3,8 @@ from datetime import timedelta
 import pytest
 
 from services.kernel.errors import InvalidName
-from services.policy.accessible import Accessible, Effect, Entry, Listing, accessible
-from services.policy.index import PolicyIndex
+from services.policy.accessible import Accessible, accessible
 from services.policy.model import EVERYONE, Plane, RoleAssignment, RoleDefinition, Transaction
-from services.policy.scopes import Scope
 from tests.unit.policy import worlds
 from tests.unit.policy.test_against_naive import DATA, PEOPLE, REGISTRY, World
 from tests.unit.policy.worlds import (
@@ -140,28 +138,6 @@ def test_a_caller_sees_what_any_kind_of_entity_grants():
     assert found(*held, worlds.member(worlds.group("g1"), ALICE)) == Accessible((GALLERY,))
 
 
-@pytest.mark.parametrize("size", [1, 2, 5])
-def test_pages_go_on_after_the_entry_before(size):
-    pages = set()
-    for seed in range(60):
-        made = World(seed)
-        made.changes += [role("*", id="all"), assign("all", made.one(worlds_scopes()))]
-        index = world(*made.changes)
-        for under in ("/", SUBSCRIPTION, GALLERY):
-            listing = Listing(index, ALICE, READ, under=under, now=NOW)
-            whole = list(listing.entries())
-            assert whole == sorted(whole, key=lambda one: (one.scope, one.effect.value))
-            found: list[Entry] = []
-            last: Entry | None = None
-            while page := listing.page(size, last):
-                found += page
-                last = page[-1]
-            assert found == whole
-            assert accessible(index, ALICE, READ, under=under, now=NOW) == Accessible.of(whole)
-            pages.add(len(whole))
-    assert len(pages) > 3
-
-
 def test_a_list_is_remembered_at_its_root_and_not_beyond():
     first = world(ROLE, assign("r1", GALLERY))
     answer = accessible(first, ALICE, READ, now=NOW)
@@ -175,21 +151,3 @@ def test_a_list_that_depends_on_the_moment_is_not_remembered():
     index = world(ROLE, assign("r1", GALLERY, end=NOW + timedelta(hours=1)))
     assert accessible(index, ALICE, READ, now=NOW) == Accessible((GALLERY,))
     assert accessible(index, ALICE, READ, now=NOW + timedelta(hours=1)) == Accessible()
-
-
-def test_a_page_looks_at_no_more_scopes_than_it_needs(monkeypatch):
-    scopes = [f"{GROUP}/galleries/g{number:04}" for number in range(2000)]
-    index = world(ROLE, *(assign("r1", scope) for scope in scopes))
-    looked_at: list[Scope] = []
-    find = PolicyIndex.find
-
-    def watched(self, scope):
-        looked_at.append(scope)
-        return find(self, scope)
-
-    monkeypatch.setattr(PolicyIndex, "find", watched)
-    listing = Listing(index, ALICE, READ, now=NOW)
-    after = Entry(scopes[1499], Effect.ALLOWED)
-    assert [entry.scope for entry in listing.page(100, after)] == scopes[1500:1600]
-    # And the management groups above the subscription, once.
-    assert len(looked_at) <= 110

@@ -3,11 +3,11 @@
 import pytest
 
 from services.kernel.names import ROOT, prefixes
-from services.policy.accessible import Effect, Entry
-from services.policy.accessible_scopes import AccessibleScopes
+from services.policy.accessible_scopes import AccessibleScopes, Effect, Entry
 from services.policy.accessible_views import AccessibleViews, view_kind
 from services.policy.model import EVERYONE, Plane, SharingMode
 from services.policy.scopes import Scope, ViewKind
+from services.policy.search import Search
 from tests.unit.policy import worlds
 from tests.unit.policy.test_against_naive import DATA, PEOPLE, REGISTRY, SCOPES, World
 from tests.unit.policy.worlds import (
@@ -192,6 +192,60 @@ def test_the_installation_is_one_entry():
     assert [one.scope for one in listed(index, expand=True)] == [SUBSCRIPTION, CONSUMER, FOREIGN]
     assert [one.scope for one in listed(index, TENANT, expand=True)] == [SUBSCRIPTION, CONSUMER]
     assert listed(index, GALLERY) == [Entry(GALLERY, Effect.ALLOWED)]
+
+
+def test_a_list_under_what_a_tenant_holds_goes_by_names():
+    user = f"{TENANT}/users/alice"
+    below = f"{user}/devices/d"
+    index = world(ROLE, assign("r1", TENANT), assign("r1", f"{user}-2"), deny(below, ALICE))
+    assert listed(index, user) == [Entry(user, Effect.ALLOWED), Entry(below, Effect.DENIED)]
+    assert listed(index, f"{below}/x/y") == []
+    assert listed(index, f"{user}/x/y") == [Entry(f"{user}/x/y", Effect.ALLOWED)]
+
+
+@pytest.fixture
+def judged(monkeypatch):
+    """The nodes at which it was judged what is held."""
+    nodes = []
+    grants = Search.grants
+
+    def watched(self, node):
+        nodes.append(node)
+        return grants(self, node)
+
+    monkeypatch.setattr(Search, "grants", watched)
+    return nodes
+
+
+MANY = [f"{GROUP}/galleries/g{number:04}" for number in range(2000)]
+
+
+def test_a_page_looks_at_no_more_scopes_than_it_needs(judged):
+    index = world(ROLE, *(assign("r1", scope) for scope in MANY))
+    listing = AccessibleScopes(index, ALICE, READ.lower(), under=Scope.parse(ROOT), now=NOW)
+    after = Entry(MANY[1499], Effect.ALLOWED)
+    page = [one.scope for one, _ in zip(listing.entries(after), range(100), strict=False)]
+    assert page == MANY[1500:1600]
+    assert len(judged) <= 102
+
+
+def test_what_is_held_below_what_is_allowed_is_not_looked_at(judged):
+    below = [assign("r1", f"{scope}/images/i") for scope in MANY]
+    index = world(ROLE, *below, assign("r1", GROUP), deny(f"{GROUP}-2", ALICE))
+    assert listed(index) == [Entry(GROUP, Effect.ALLOWED)]
+    assert len(judged) == 1
+
+
+def test_what_is_denied_below_what_is_allowed_is_found_among_what_is_held_there():
+    below = [assign("r1", f"{scope}/images/i") for scope in MANY[:20]]
+    denied, here = f"{MANY[7]}/images/i", f"{MANY[9]}/images"
+    spared = deny(here + "/j", ALICE, do_not_apply_to_child_scopes=True)
+    index = world(ROLE, *below, assign("r1", GROUP), deny(denied, EVERYONE), spared)
+    assert listed(index) == [
+        Entry(GROUP, Effect.ALLOWED),
+        Entry(denied, Effect.DENIED),
+        Entry(here + "/j", Effect.DENIED_HERE),
+    ]
 
 
 # Views.
