@@ -233,14 +233,14 @@ class ReplicaRows(Protocol):
     def page(self, listing: Listing) -> Sequence[Replica]:
         """Answer a page of replicas."""
 
-    def claimable(self, now: datetime, limit: int, locations: Collection[str]) -> Sequence[Replica]:
-        """Answer due tasks that nobody holds, those that wait longest first.
+    def claimable(self, now: datetime, share: int, locations: Collection[str]) -> Sequence[Replica]:
+        """Answer due tasks that nobody holds, `share` of each tenant in each region.
 
-        Of `locations` alone, if there are any.
+        Those that wait longest; of `locations` alone, if there are any.
         """
 
-    def running(self, now: datetime) -> Mapping[str, int]:
-        """Answer, by region, how many tasks are held."""
+    def running(self, now: datetime, location: str = "") -> Sequence[tuple[str, str, int]]:
+        """Answer, by region and tenant, how many copies are held; of one region or all."""
 
     def owned(self, owner: str) -> Sequence[Replica]:
         """Answer the tasks that a process holds."""

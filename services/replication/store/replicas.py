@@ -1,6 +1,6 @@
 """Replicas, which are also the tasks that make them, in the database."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -70,31 +70,51 @@ class ReplicaTable:
         """Answer a page of replicas."""
         return _REPLICAS.page(self._connection, listing)
 
-    def claimable(self, now: datetime, limit: int, locations: Collection[str]) -> Sequence[Replica]:
-        """Answer due tasks that nobody holds, those that wait longest first.
+    def claimable(self, now: datetime, share: int, locations: Collection[str]) -> Sequence[Replica]:
+        """Answer due tasks that nobody holds, `share` of each tenant in each region.
 
-        Of `locations` alone, if there are any.
+        Those that wait longest; of `locations` alone, if there are any. However much one tenant
+        wants of one region, what others want, and of others, is among them.
         """
-        statement = (
-            _REPLICAS.select.where(
+        due = (
+            select(
+                *tables.replicas.primary_key,
+                func.row_number()
+                .over(
+                    partition_by=(_T.location, tables.versions.c.tenant),
+                    order_by=(_T.due_time, _T.version, _T.slot),
+                )
+                .label("turn"),
+            )
+            .join(tables.versions, tables.versions.c.uid == _T.version)
+            .where(
                 tables.UNFINISHED,
                 _T.due_time <= now,
                 or_(_T.owner == "", _T.lease_time <= now),
                 *([_T.location.in_(locations)] if locations else []),
             )
+            .subquery()
+        )
+        same = and_(*(column == due.c[column.name] for column in tables.replicas.primary_key))
+        statement = (
+            _REPLICAS.select.join(due, same)
+            .where(due.c.turn <= share)
             .order_by(_T.due_time, _T.version, _T.location, _T.slot)
-            .limit(limit)
         )
         return _REPLICAS.all(self._connection, statement)
 
-    def running(self, now: datetime) -> Mapping[str, int]:
-        """Answer, by region, how many tasks are held."""
+    def running(self, now: datetime, location: str = "") -> Sequence[tuple[str, str, int]]:
+        """Answer, by region and tenant, how many copies are held; of one region or all."""
+        tenant = tables.versions.c.tenant
         statement = (
-            select(_T.location, func.count())
-            .where(and_(_T.owner != "", _T.lease_time > now))
-            .group_by(_T.location)
+            select(_T.location, tenant, func.count())
+            .join(tables.versions, tables.versions.c.uid == _T.version)
+            .where(_T.owner != "", _T.lease_time > now, _T.intent == "COPY")
+            .group_by(_T.location, tenant)
         )
-        return {row[0]: int(row[1]) for row in self._connection.execute(statement)}
+        if location:
+            statement = statement.where(_T.location == location)
+        return [(row[0], row[1], int(row[2])) for row in self._connection.execute(statement)]
 
     def owned(self, owner: str) -> Sequence[Replica]:
         """Answer the tasks that a process holds."""

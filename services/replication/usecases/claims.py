@@ -6,6 +6,7 @@ who held it before (replication.md 5).
 
 import functools
 import logging
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +14,7 @@ from typing import Final
 
 from services.replication.domain.names import disk_order
 from services.replication.domain.records import Replica, ReplicaDisk, Version
+from services.replication.domain.region import Region
 from services.replication.domain.states import UNFINISHED, CopyState, Intent
 from services.replication.ports.outside import OperationResults
 from services.replication.ports.rows import Tx, UnitOfWork
@@ -21,7 +23,8 @@ from services.replication.usecases.origins import Origins, Wait
 from services.replication.usecases.settings import EngineSettings
 
 _LOG = logging.getLogger(__name__)
-_CANDIDATES: Final = 256
+# Of each tenant in each region: some may have to wait for others behind them.
+_SHARE: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,12 +67,14 @@ class Claims:
         self.settings: Final = settings
 
     def claim(self, owner: str, limit: int) -> list[Task]:
-        """Take at most `limit` due tasks for a process; the home region's come first.
+        """Take at most `limit` due tasks for a process.
 
-        Nothing is written where nothing can be taken.
+        The next one is always of the tenant of whom the fewest are worked on, by all processes;
+        of a tenant's those that wait longest, the home region's first. Nothing is written where
+        nothing can be taken.
         """
         tasks: list[Task] = []
-        for replica in self._rows.read(self._candidates):
+        for replica in self._rows.read(functools.partial(self._candidates, limit)):
             if len(tasks) == limit:
                 break
             task = self._rows.transact(functools.partial(self._claim, owner=owner, seen=replica))
@@ -111,31 +116,60 @@ class Claims:
         """Answer what a process holds, with what is meant to become of it."""
         return self._rows.read(lambda tx: tx.replicas.owned(owner))
 
-    def _candidates(self, tx: Tx) -> list[Replica]:
-        now = tx.now()
-        found = tx.replicas.claimable(now, _CANDIDATES, self._locations)
-        running = dict(tx.replicas.running(now))
-        limits: dict[str, int] = {}
-        homes: dict[str, str] = {}
-        chosen: list[Replica] = []
-        for replica in found:
-            location = replica.location
+    def _queues(self, tx: Tx) -> dict[str, list[Replica]]:
+        """Answer due tasks by tenant, the first of each at the end of its list."""
+        queues: dict[str, list[Replica]] = {}
+        homes: dict[str, tuple[str, str]] = {}
+        for replica in tx.replicas.claimable(tx.now(), _SHARE, self._locations):
             if replica.version not in homes:
                 version = tx.versions.get(replica.version)
-                homes[replica.version] = version.desired.home if version else ""
-            if location not in limits:
-                region = tx.regions.get(location)
-                own = region.limits.concurrent_copies if region and region.limits else None
-                limits[location] = own or self.settings.region_copies
+                homes[replica.version] = (
+                    (version.tenant, version.desired.home) if version else ("", "")
+                )
+            queues.setdefault(homes[replica.version][0], []).append(replica)
+        for queue in queues.values():
+            # Home regions first: every other one may be waiting for theirs.
+            queue.sort(
+                key=lambda one: (one.due_time, one.location != homes[one.version][1]), reverse=True
+            )
+        return queues
+
+    def _candidates(self, limit: int, tx: Tx) -> list[Replica]:
+        queues = self._queues(tx)
+        if not queues:
+            return []
+        regions, tenants = Counter[str](), Counter[str]()
+        for location, tenant, count in tx.replicas.running(tx.now()):
+            regions[location] += count
+            tenants[tenant] += count
+        limits: dict[str, int] = {}
+        chosen: list[Replica] = []
+        # As many again for those that other processes take meanwhile.
+        while queues and len(chosen) < 2 * limit:
+            tenant = min(queues, key=lambda one: (tenants[one], queues[one][-1].due_time))
+            replica = queues[tenant].pop()
+            if not queues[tenant]:
+                del queues[tenant]
+            location = replica.location
             if replica.intent is Intent.COPY:
-                if running.get(location, 0) >= limits[location]:
+                if location not in limits:
+                    limits[location] = self._limit(tx.regions.get(location))
+                waits = regions[location] >= limits[location]
+                if waits or isinstance(self._origins.choose(tx, replica), Wait):
                     continue
-                if isinstance(self._origins.choose(tx, replica), Wait):
-                    continue
-                running[location] = running.get(location, 0) + 1
+                regions[location] += 1
+                tenants[tenant] += 1
             chosen.append(replica)
-        # Home regions first: every other one may be waiting for theirs.
-        return sorted(chosen, key=lambda one: (one.due_time, one.location != homes[one.version]))
+        return chosen
+
+    def _limit(self, region: Region | None) -> int:
+        own = region.limits.concurrent_copies if region and region.limits else None
+        return own or self.settings.region_copies
+
+    def _has_room(self, tx: Tx, location: str) -> bool:
+        """Count again what is copied into a region, while no other process can begin a copy."""
+        limit = self._limit(tx.regions.lock(location))
+        return sum(count for _, _, count in tx.replicas.running(tx.now(), location)) < limit
 
     def _claim(self, tx: Tx, *, owner: str, seen: Replica) -> Task | None:
         key = seen.version, seen.location, seen.slot
@@ -145,6 +179,8 @@ class Claims:
         if version is None or replica is None or not _is_free(replica, now):
             return None
         copying = replica.intent is Intent.COPY
+        if copying and not self._has_room(tx, replica.location):
+            return None
         replica = replace(
             replica,
             owner=owner,
