@@ -92,7 +92,7 @@ class Comparison:
     left: Operand
     operator: str
     right: Operand
-    quantifier: str = ""
+    quantifier: str
 
 
 @dataclass(frozen=True, slots=True)

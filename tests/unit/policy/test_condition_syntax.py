@@ -66,6 +66,71 @@ def test_what_the_original_writes_can_be_read(text):
     parse(text)
 
 
+WORDED = {
+    *("BoolEquals", "BoolNotEquals", "GuidEquals", "GuidNotEquals"),
+    *("StringEquals", "StringNotEquals", "StringEqualsIgnoreCase", "StringNotEqualsIgnoreCase"),
+    *("StringStartsWith", "StringNotStartsWith"),
+    *("StringStartsWithIgnoreCase", "StringNotStartsWithIgnoreCase"),
+    *("StringLike", "StringNotLike", "StringLikeIgnoreCase", "StringNotLikeIgnoreCase"),
+    *("NumericEquals", "NumericNotEquals", "NumericGreaterThan", "NumericGreaterThanEquals"),
+    *("NumericLessThan", "NumericLessThanEquals"),
+    *("DateTimeEquals", "DateTimeNotEquals", "DateTimeGreaterThan", "DateTimeGreaterThanEquals"),
+    *("DateTimeLessThan", "DateTimeLessThanEquals"),
+}
+COUNTED = {"ForAnyOfAnyValues", "ForAllOfAnyValues", "ForAnyOfAllValues", "ForAllOfAllValues"}
+
+
+def test_the_operators_of_the_original_are_read_and_no_others():
+    found = [parse(f"@Request[a:b] {operator} 'x'") for operator in sorted(WORDED)]
+    operators = {one.operator for one in found if isinstance(one, Comparison)}
+    assert operators == {operator.lower() for operator in WORDED} == OPERATORS
+
+
+def test_the_quantifiers_of_the_original_are_read_and_no_others():
+    found = [parse(f"@Request[a:b] {one}:StringEquals {{'x', y}}") for one in sorted(COUNTED)]
+    quantifiers = {one.quantifier for one in found if isinstance(one, Comparison)}
+    assert quantifiers == {one.lower() for one in COUNTED} == QUANTIFIERS
+
+
+def test_a_comparison_without_a_quantifier_has_an_empty_one():
+    found = parse("@Request[a:b] StringEquals 'x'")
+    value = (Value("x", 27),)
+    assert found == Comparison(Attribute("request", "a:b", 0), "stringequals", value, "")
+
+
+@pytest.mark.parametrize("word", ["Exists", "ActionMatches", "NOT", "!", "(", "{"])
+def test_what_means_something_means_nothing_in_quotes(word):
+    found = parse(f"'{word}' StringEquals @Request[a:b]")
+    assert isinstance(found, Comparison)
+    assert found.left == (Value(word, 0),)
+    with pytest.raises(ConditionError, match="an operator is expected"):
+        parse(f"'{word}'{{'a'}}")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem", "position"),
+    [
+        ("@Request[a:b] 'StringEquals' 'x'", "an operator is expected", 14),
+        ("@Request[a:b] 'ForAnyOfAnyValues':StringEquals {x}", "an operator is expected", 14),
+        ("@Request[a:b] ForAnyOfAnyValues:'StringEquals' {x}", "an operator is expected", 32),
+        ("ActionMatches'{'a'}'", "'{' is expected", 13),
+        ("(ActionMatches{'a'}')'", "')' is expected", 19),
+        ("ActionMatches{'a'} 'AND' ActionMatches{'b'}", "AND, OR or the end is expected", 19),
+    ],
+)
+def test_what_is_in_quotes_is_no_operator_and_no_sign(text, problem, position):
+    with pytest.raises(ConditionError) as raised:
+        parse(text)
+    assert (raised.value.problem, raised.value.position) == (problem, position)
+
+
+def test_what_is_wrong_is_told_with_its_position():
+    with pytest.raises(ConditionError) as raised:
+        parse("Exists 'a'")
+    assert raised.value.problem == "an attribute is expected after Exists"
+    assert str(raised.value) == "an attribute is expected after Exists, at position 7"
+
+
 def test_signs_and_words_join_alike():
     signs = parse("!ActionMatches{'a'} && (ActionMatches{'b'})")
     words = parse("NOT ActionMatches{'a'} AND ActionMatches{'b'}")
@@ -110,6 +175,7 @@ def test_what_cannot_be_read_is_refused_where_it_begins_to_be_wrong(text, positi
 
 
 def test_length_and_depth_are_bounded():
+    assert (MAX_LENGTH, MAX_DEPTH) == (8_192, 32)
     least = "ActionMatches{'a'}"
     deepest = MAX_DEPTH - 1
     assert isinstance(parse("!" * deepest + least), Negation)
