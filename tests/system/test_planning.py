@@ -1,5 +1,6 @@
 """Plans are kept: what one says of the bytes is what the regions then report of them."""
 
+import json
 from collections.abc import Iterable
 from typing import Final
 
@@ -12,7 +13,14 @@ from stoa.replication.v1.replication_service_pb2_grpc import ReplicationServiceS
 
 from tests.system.disks import MIB, Disk, noise
 from tests.system.installation import Client, Installation
-from tests.system.publishing import Shop, make_image, make_shop, version_request
+from tests.system.publishing import (
+    Shop,
+    make_image,
+    make_shop,
+    publish,
+    store_of,
+    version_request,
+)
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -95,3 +103,15 @@ def test_what_is_planned_is_what_is_moved(installation: Installation) -> None:
     plan = kept(owner, request)
     assert of(plan, "westus").written_bytes == of(plan, "eastus").written_bytes == 0
     assert of(plan, "eastus2").written_bytes == 15 * MIB
+
+
+def test_stores_are_verified_beside_the_services_that_use_them(installation: Installation) -> None:
+    shop = make_shop(installation.client())
+    image = make_image(shop.owner, shop.group, noise(6, 7003), noise(1, 7004))
+    version = publish(shop, image, {"eastus": 1, "westus": 1})
+    store = store_of(installation, "westus")
+    report = json.loads(installation.stoa("store", "verify", str(store), "--json").stdout)
+    assert report["sound"], report["findings"]
+    assert (store / "refs" / version.uid).exists()
+    assert report["counts"]["versionRefs"] == len(list((store / "refs").iterdir()))
+    assert report["readBytes"] > 7 * MIB
