@@ -4,7 +4,7 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import grpc
 import pytest
@@ -136,7 +136,7 @@ def make_vhd(path: Path, size: int) -> None:
 
 
 def request_of(
-    shop: Shop, account: str, path: str, number: str, mode: storage_pb2.ReplicationMode
+    shop: Shop, account: str, path: str, number: str, mode: Any
 ) -> requests_pb.CreateImageVersionRequest:
     version = image_version_pb2.ImageVersion(location=HOME, replication_mode=mode)
     source = version.storage_profile.os_disk_image.source

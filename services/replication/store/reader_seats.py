@@ -7,9 +7,9 @@ from services.kernel.db.engine import Database
 from services.kernel.db.leases import Lease, Leases
 from services.kernel.ids import new_uid
 from services.replication.store import tables
+from services.replication.store.versions import SEATS
 
 SEAT_SECONDS: Final = 30.0
-PREFIX: Final = "shallow/"
 
 
 class LeasedSeats:
@@ -26,7 +26,7 @@ class LeasedSeats:
         # Readers that come together look at different seats first.
         random.shuffle(numbers)
         for number in numbers:
-            lease = self._leases.acquire(f"{PREFIX}{version}/{number}", owner, SEAT_SECONDS)
+            lease = self._leases.acquire(f"{SEATS}{version}/{number}", owner, SEAT_SECONDS)
             if lease is not None:
                 return LeasedSeat(self._leases, lease)
         return None

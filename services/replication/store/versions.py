@@ -15,6 +15,8 @@ from services.replication.store.records import Records
 
 _VERSIONS: Final = Records(tables.versions, Version)
 _GONE: Final = ("REMOVED", "FAILED", "CANCELLED")
+SEATS: Final = "shallow/"
+"""What the leases of the readers of shallow versions begin with; the uid of the version follows."""
 _DISKS: Final = Records(tables.version_disks, VersionDisk)
 _REGIONS: Final = Records(tables.version_regions, VersionRegion)
 _STORED: Final = (
@@ -144,6 +146,10 @@ class VersionTable:
         ):
             self._connection.execute(delete(table).where(table.c.version.in_(uids)))
         self._connection.execute(delete(tables.versions).where(v.uid.in_(uids)))
+        for uid in uids:
+            # Nobody reads what is gone: of the leases of its readers no fence needs to be kept.
+            seats = tables.leases.c.duty.startswith(f"{SEATS}{uid}/", autoescape=True)
+            self._connection.execute(delete(tables.leases).where(seats))
         return len(uids)
 
     def moving(self) -> Sequence[tuple[str, int, str, Progress]]:

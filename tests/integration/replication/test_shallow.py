@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, update
 
 from services.kernel.db.engine import Database
 from services.kernel.errors import InvalidArgument
@@ -20,6 +21,8 @@ from services.replication.domain.states import (
     ReplicationMode,
     ReplicationState,
 )
+from services.replication.store import tables
+from services.replication.store.reader_seats import LeasedSeats
 from services.replication.usecases.retry import Retry
 from services.replication.usecases.settings import EngineSettings
 from tests.integration.replication.world import MIB, World, some_bytes
@@ -213,6 +216,65 @@ def test_replicas_at_their_sources_are_not_read_back(world: World):
     reach(world, shallow(world, {"os": world.upload("os", some_bytes(MIB))}))
     now = world.rows.read(lambda tx: tx.now()) + timedelta(days=365)
     assert world.rows.read(lambda tx: tx.replicas.unverified(now, 10, ())) == []
+
+
+def test_a_soft_deleted_shallow_version_is_kept_at_its_source_and_had_back(world: World):
+    world.add_region("home")
+    wanted = shallow(world, {"os": world.upload("os", some_bytes(MIB))})
+    reach(world, wanted)
+    end = world.rows.read(lambda tx: tx.now()) + timedelta(days=7)
+    for generation, read_end in ((2, end), (3, None)):
+        changed = replace(wanted, generation=generation, read_end=read_end)
+        assert reach(world, changed) is ReplicationState.COMPLETED
+        replica = world.replica("home", SOURCE_SLOT)
+        assert (replica.state, replica.generation) == (CopyState.COMPLETED, generation)
+        assert region(world).usable
+
+
+def seats_of(world: World) -> dict[str, str]:
+    leases = tables.leases.c
+    rows = world.db.read(lambda c: c.execute(select(leases.duty, leases.owner)).all())
+    return {row.duty: row.owner for row in rows}
+
+
+def test_a_silent_reader_loses_its_place_when_another_one_comes(world: World):
+    seats = LeasedSeats(world.db, seats=1)
+    first = seats.take(UID)
+    assert first is not None
+    assert seats.take(UID) is None
+    assert seats.take("b" * 32) is not None
+    assert first.keep()
+    past = world.rows.read(lambda tx: tx.now()) - timedelta(seconds=1)
+    world.db.transact(lambda c: c.execute(update(tables.leases).values(expire_time=past)))
+    assert first.keep()
+    assert seats.take(UID) is None
+    world.db.transact(lambda c: c.execute(update(tables.leases).values(expire_time=past)))
+    second = seats.take(UID)
+    assert second is not None
+    assert not first.keep()
+    # What is not its own any more it cannot give away.
+    first.leave()
+    assert seats.take(UID) is None
+    second.leave()
+    assert seats.take(UID) is not None
+
+
+def test_the_places_of_readers_go_with_the_version(world: World):
+    world.add_region("home")
+    wanted = shallow(world, {"os": world.upload("os", some_bytes(MIB))})
+    reach(world, wanted)
+    seats = LeasedSeats(world.db, seats=2)
+    for uid in (UID, "b" * 32):
+        seat = seats.take(uid)
+        assert seat is not None
+        seat.leave()
+    gone = replace(wanted, generation=2, regions=(), disks=())
+    reach(world, gone)
+    with world.working():
+        world.wait_state(CopyState.REMOVED, "home", SOURCE_SLOT)
+    later = world.rows.read(lambda tx: tx.now()) + timedelta(seconds=60)
+    assert world.rows.transact(lambda tx: tx.versions.forget(later, 10)) == 1
+    assert [one.split("/")[1] for one in seats_of(world)] == ["b" * 32]
 
 
 @pytest.fixture
