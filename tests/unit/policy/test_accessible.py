@@ -3,12 +3,16 @@ from datetime import timedelta
 import pytest
 
 from services.kernel.errors import InvalidName
-from services.policy.accessible import Accessible, accessible
+from services.policy import accessible as module
+from services.policy.accessible import NOTHING, Accessible, accessible, united
+from services.policy.accessible_scopes import Effect, Entry
+from services.policy.actions import ActionRegistry
 from services.policy.model import EVERYONE, Plane, RoleAssignment, RoleDefinition, Transaction
 from tests.unit.policy import worlds
 from tests.unit.policy.test_against_naive import DATA, PEOPLE, REGISTRY, World
 from tests.unit.policy.worlds import (
     ALICE,
+    BOB,
     CONSUMER,
     DEFINITION,
     GALLERY,
@@ -18,6 +22,7 @@ from tests.unit.policy.worlds import (
     READ,
     SUBSCRIPTION,
     VERSION,
+    WRITE,
     ask,
     assign,
     deny,
@@ -151,3 +156,100 @@ def test_a_list_that_depends_on_the_moment_is_not_remembered():
     index = world(ROLE, assign("r1", GALLERY, end=NOW + timedelta(hours=1)))
     assert accessible(index, ALICE, READ, now=NOW) == Accessible((GALLERY,))
     assert accessible(index, ALICE, READ, now=NOW + timedelta(hours=1)) == Accessible()
+
+
+def test_lists_are_remembered_up_to_a_bound(monkeypatch):
+    monkeypatch.setattr(module, "_REMEMBERED", 2)
+    index = world(ROLE, assign("r1", GROUP))
+
+    def asked(under):
+        return accessible(index, ALICE, READ, under=under, now=NOW)
+
+    first, second = asked("/"), asked(GROUP)
+    assert (asked("/"), asked(GROUP)) == (first, second)
+    assert asked("/") is first
+    assert asked(GROUP) is second
+    asked(GALLERY)
+    # As many as there may be: all are forgotten.
+    assert len(index.lists) == 1
+    again = asked("/")
+    assert again is not first
+    assert again == first
+
+
+@pytest.mark.parametrize(("longest", "remembered"), [(2, False), (3, True), (4, True)])
+def test_a_list_that_is_too_long_is_not_remembered(monkeypatch, longest, remembered):
+    monkeypatch.setattr(module, "_REMEMBERED_LENGTH", longest)
+    here = deny(GALLERY, ALICE, do_not_apply_to_child_scopes=True)
+    index = world(ROLE, assign("r1", GROUP), here, deny(DEFINITION, ALICE))
+    answer = accessible(index, ALICE, READ, now=NOW)
+    assert answer == Accessible((GROUP,), (DEFINITION,), (GALLERY,))
+    assert (accessible(index, ALICE, READ, now=NOW) is answer) is remembered
+
+
+def test_lists_of_others_and_of_other_actions_are_not_confused():
+    index = world(
+        ROLE,
+        role("*", id="all"),
+        assign("r1", GROUP),
+        assign("all", CONSUMER),
+        assign("all", GALLERY, BOB),
+    )
+    for _ in range(2):
+        assert accessible(index, ALICE, READ, now=NOW).allowed == (GROUP, CONSUMER)
+        assert accessible(index, ALICE, WRITE, now=NOW).allowed == (CONSUMER,)
+        assert accessible(index, BOB, READ, now=NOW).allowed == (GALLERY,)
+
+
+def test_lists_of_two_planes_are_not_confused():
+    registry = ActionRegistry(("d/read",), ("d/read",))
+    index = world(
+        role("d/read", id="control"),
+        role(data=("d/read",), id="data"),
+        assign("control", GROUP),
+        assign("data", CONSUMER),
+    )
+    for plane, scope in 2 * ((Plane.CONTROL, GROUP), (Plane.DATA, CONSUMER)):
+        answer = accessible(index, ALICE, "d/read", now=NOW, plane=plane, registry=registry)
+        assert answer.allowed == (scope,)
+
+
+A, B = Accessible(("a", "a-2"), ("a/x",), ("a/y",)), Accessible(("b",), ("b/x",), ("b/y",))
+
+
+def test_what_is_accessible_is_entries_and_entries_are_what_is_accessible():
+    entries = [
+        Entry("a", Effect.ALLOWED),
+        Entry("a-2", Effect.ALLOWED),
+        Entry("a/x", Effect.DENIED),
+        Entry("a/y", Effect.DENIED_HERE),
+    ]
+    assert list(A.entries()) == entries
+    assert Accessible.of(reversed(entries)) == A
+    assert list(NOTHING.entries()) == []
+
+
+def test_what_is_accessible_apart_is_put_together_and_taken_apart():
+    both = united((B, NOTHING, A))
+    assert both == Accessible(("a", "a-2", "b"), ("a/x", "b/x"), ("a/y", "b/y"))
+    assert both.where(lambda scope: scope.startswith("a")) == A
+    assert both.where(lambda scope: scope.startswith("b")) == B
+    assert united(()) == NOTHING
+
+
+@pytest.mark.parametrize(
+    ("scope", "covered"),
+    [
+        ("subscriptions/s1", True),
+        ("subscriptions/s1/x/y", True),
+        ("subscriptions/s1/here/h", False),
+        ("subscriptions/s1/here/h/x/y", True),
+        ("subscriptions/s1/denied/d", False),
+        ("subscriptions/s1/denied/d/x/y", False),
+        ("subscriptions/s2", False),
+        ("subscriptions/s2/denied/d", False),
+    ],
+)
+def test_what_is_covered_is_allowed_and_not_denied(scope, covered):
+    top = "subscriptions/s1"
+    assert Accessible((top,), (f"{top}/denied/d",), (f"{top}/here/h",)).covers(scope) is covered
