@@ -2,6 +2,8 @@
 
 import functools
 import random
+import struct
+import tracemalloc
 from collections.abc import Callable
 
 import pytest
@@ -177,3 +179,22 @@ def test_a_huge_disk_costs_only_what_its_tables_hold():
     extents = list(disk.extents(0))
     assert extents[-1][1] <= len(DISK)
     assert source.read_bytes < 2 * MIB
+
+
+def test_large_tables_are_never_held_whole():
+    """A directory of 64 MiB, all of it walked, in pages of which few are kept."""
+    file = sparse_vmdk(bytes(MIB))
+    capacity = (512 << 40) // 512
+    behind = -(-len(file) // 512)
+    file = patched(patched(file, 12, struct.pack("<Q", capacity)), 56, struct.pack("<Q", behind))
+    source = MemoryFile(file, size=behind * 512 + 64 * MIB)
+    disk = Vmdk(source)
+    tracemalloc.start()
+    try:
+        assert list(disk.extents(0)) == []
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert source.read_bytes > 64 * MIB
+    assert source.largest <= 32 << 10
+    assert peak < 8 * MIB
