@@ -31,25 +31,21 @@ def store() -> None:
 
 @app.command()
 def verify(
-    address: Annotated[
-        str, typer.Argument(metavar="PATH", help="A directory, or a file, s3, gs or az URL.")
+    place: Annotated[
+        str, typer.Argument(metavar="PATH", help="A directory, or a URL as a region has it.")
     ],
     *,
     as_json: Annotated[bool, typer.Option("--json", help="The whole report; as -o json.")] = False,
     replica_id: Annotated[
         str, typer.Option(help="The id that the region knows it by: another store is damage.")
     ] = "",
-    options: Annotated[
-        list[str] | None,
-        typer.Option("--option", help="KEY=VALUE ...: settings of a bucket, in obstore's words."),
-    ] = None,
 ) -> None:
     """Read everything in a store, hash it, and tell all that is damaged.
 
     Needs no service, no lock and no right to write: a copy on a medium that is read-only will do.
     Exit code 0: nothing is wrong; 1: something is, or this is no store.
     """
-    report = _report(address, options or [], replica_id)
+    report = _report(place, replica_id)
     output = current().output
     if as_json:
         output.text(json.dumps(report, indent=2, ensure_ascii=False))
@@ -62,16 +58,14 @@ def verify(
         raise typer.Exit(_DAMAGED)
 
 
-def _report(address: str, options: list[str], replica_id: str) -> Any:
+def _report(place: str, replica_id: str) -> Any:
     """The verifier is a part of the replication service, and runs as a process of its own."""
-    place = address if "://" in address else str(Path(address).absolute())
-    command = [sys.executable, "-m", "services.replication.verifier"]
-    given = [f"--option={one}" for one in options]
-    given.append(f"--replica-id={replica_id}")
-    done = subprocess.run([*command, *given, "--", place], capture_output=True, check=False)
+    found = place if "://" in place else str(Path(place).absolute())
+    command = [sys.executable, "-m", "services.replication.verifier", f"--replica-id={replica_id}"]
+    done = subprocess.run([*command, "--", found], capture_output=True, check=False)
     if done.returncode not in {_SOUND, _DAMAGED} or not done.stdout:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        raise CliError(f"{address} cannot be verified.", why=tuple(said[-5:]))
+        raise CliError("The store cannot be verified.", why=tuple(said[-5:]))
     return json.loads(done.stdout)
 
 

@@ -15,16 +15,11 @@ SOUND, DAMAGED, NO_STORE = 0, 1, 2
 def main(arguments: Sequence[str] | None = None) -> int:
     """Verify the store that the arguments name, and write the report; answer the exit code."""
     parser = argparse.ArgumentParser(prog="python -m services.replication.verifier")
-    parser.add_argument("address", help="a directory, or a file, s3, gs or az URL")
-    parser.add_argument(
-        "--option", action="append", default=[], help="KEY=VALUE, a bucket's setting for obstore"
-    )
+    parser.add_argument("place", help="a directory, or a URL as a region has it")
     parser.add_argument("--replica-id", default="", help="the id that the region knows it by")
     given = parser.parse_args(arguments)
-    options = dict(one.split("=", 1) for one in given.option if "=" in one)
     try:
-        contents = open_contents(given.address, options)
-        report = Verification(contents, given.address, replica_id=given.replica_id).run()
+        report = Verification(open_contents(given.place), replica_id=given.replica_id).run()
     except DataError as error:
         sys.stderr.write(f"{error}\n")
         return NO_STORE

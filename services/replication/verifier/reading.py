@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -13,8 +13,12 @@ from services.replication.content.errors import (
     ObjectCorrupt,
     ObjectMissing,
     StoreUnavailable,
+    UnsupportedStore,
 )
 from services.replication.content.store import ObjectReader
+from services.replication.domain.region import StoreAddress
+from services.replication.domain.store_urls import parse_store_url
+from services.replication.stores.opening import local_path
 from services.replication.stores.posix import directory, mapped, read_file
 
 if TYPE_CHECKING:
@@ -41,6 +45,10 @@ class Entry:
 class Contents(ObjectReader, Protocol):
     """Everything in a store."""
 
+    @property
+    def address(self) -> str:
+        """Where it is, without secrets."""
+
     def entries(self) -> Iterator[Entry]:
         """Yield all that is there, directories left out. Raises DataError."""
 
@@ -50,6 +58,7 @@ class DirectoryContents:
 
     def __init__(self, path: str) -> None:
         """Open `path`; StoreUnavailable, StoreAccessDenied."""
+        self.address: Final = path
         with mapped(f"cannot open {path}"):
             self._root = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
@@ -131,8 +140,9 @@ class DirectoryContents:
 class BucketContents:
     """A bucket, or a prefix of one."""
 
-    def __init__(self, client: Client) -> None:
-        """Read through obstore's `client`."""
+    def __init__(self, client: Client, url: str) -> None:
+        """Read through obstore's `client` of a `url` without secrets."""
+        self.address: Final = url
         self._client: Final = client
 
     def entries(self) -> Iterator[Entry]:
@@ -193,21 +203,23 @@ class BucketContents:
         target[:] = memoryview(data)
 
 
-def open_contents(address: str, options: Mapping[str, str]) -> Contents:
-    """Open a path, `file:///dir`, `s3://`, `gs://` or `az://` for reading alone.
-
-    `options` are a bucket's settings in obstore's words; credentials come from the environment too.
+def open_contents(place: str) -> Contents:
+    """Open a directory, or a URL as an operator writes it, for reading alone.
 
     Raises:
-        DataError: it is none of these, or cannot be opened.
+        DataError: it is neither, or cannot be opened.
     """
-    from services.replication.stores.opening import local_path
-
-    path = local_path(address)
+    address = StoreAddress(place)
+    if "://" in place:
+        try:
+            address = parse_store_url(place)
+        except ValueError as error:
+            raise UnsupportedStore(str(error)) from error
+    path = local_path(address.url)
     if path is not None:
         if not os.path.isdir(path):
             raise StoreUnavailable(f"{path} is no directory")
         return DirectoryContents(path)
     from services.replication.stores.bucket import open_client
 
-    return BucketContents(open_client(address, options))
+    return BucketContents(open_client(address.url, address.options), address.url)

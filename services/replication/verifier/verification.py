@@ -57,14 +57,12 @@ Work = tuple[Segment, SegmentLeaves]
 class Verification:
     """One run over a store."""
 
-    def __init__(
-        self, contents: Contents, address: str, *, replica_id: str = "", workers: int = 4
-    ) -> None:
+    def __init__(self, contents: Contents, *, replica_id: str = "", workers: int = 4) -> None:
         """Verify `contents`; `replica_id` is what the region's registry knows, empty for any."""
         self._contents: Final = contents
         self._wanted_id: Final = replica_id
         self._workers: Final = workers
-        self._report: Final = Report(address)
+        self._report: Final = Report(contents.address)
         self._lock: Final = threading.Lock()
         self._lengths: Final[dict[str, int]] = {}
         self._keys: Final[dict[Shape, list[str]]] = {shape: [] for shape in Shape}

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import obstore
 import pytest
 from obstore.store import MemoryStore
 
@@ -20,10 +21,15 @@ from services.replication.content.manifest import Extent, Manifest, Segment, bui
 from services.replication.content.refs import BlobRef, VersionRef, commit_blob, commit_version
 from services.replication.content.store import Store
 from services.replication.content.tombstones import bury
-from services.replication.stores.bucket import initialise_bucket
+from services.replication.domain.store_urls import parse_store_url
+from services.replication.stores.bucket import initialise_bucket, open_client
 from services.replication.stores.object_store import ObjectStore
 from services.replication.stores.opening import open_store
-from services.replication.verifier.reading import BucketContents, DirectoryContents
+from services.replication.verifier.reading import (
+    BucketContents,
+    DirectoryContents,
+    open_contents,
+)
 from services.replication.verifier.verification import Verification
 from tests.integration.replication.data.samples import (
     MIB,
@@ -33,6 +39,7 @@ from tests.integration.replication.data.samples import (
     local_store,
     make_image,
 )
+from tests.object_servers import ObjectServer
 
 VERSION = "refs/" + "a" * 32
 BLOB = "blobs/" + "b" * 32
@@ -50,7 +57,7 @@ class Made:
         return self.path / key
 
     def verify(self) -> dict[str, Any]:
-        return Verification(DirectoryContents(str(self.path)), str(self.path)).run().document()
+        return Verification(DirectoryContents(str(self.path))).run().document()
 
     def segment(self, position: int = 0) -> str:
         """The key of the object of a segment."""
@@ -147,7 +154,7 @@ def test_a_flipped_bit_in_what_says_what_the_store_is_is_found(made: Made) -> No
             # Another digit makes another id, which only who knows the right one can tell.
             identity = sound.decode().strip() if key == "replica-id" else ""
             contents = DirectoryContents(str(made.path))
-            report = Verification(contents, str(made.path), replica_id=identity).run()
+            report = Verification(contents, replica_id=identity).run()
             assert damages(report.document()) == {key: "corrupt"}
             made.file(key).write_bytes(sound)
 
@@ -324,25 +331,39 @@ def test_what_cannot_be_read_is_told(made: Made) -> None:
     assert report["findings"][0]["affects"] == [BLOB, VERSION]
 
 
-@pytest.fixture
-def bucket(tmp_path: Path) -> tuple[MemoryStore, Callable[[], dict[str, Any]]]:
-    client = MemoryStore()
-    initialise_bucket(client, "memory://")
-    store = ObjectStore(client, "memory://")
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """A bucket with a store in it, and how it is verified."""
+
+    client: Any
+    verify: Callable[[], dict[str, Any]]
+
+
+@pytest.fixture(params=["memory", "s3", "azure"])
+def bucket(request: pytest.FixtureRequest, tmp_path: Path) -> Bucket:
+    if request.param == "memory":
+        client: Any = MemoryStore()
+        initialise_bucket(client, "memory://")
+        store: Store = ObjectStore(client, "memory://")
+        contents: Any = BucketContents(client, "memory://")
+    else:
+        server: ObjectServer = request.getfixturevalue(request.param)
+        url = server.url()
+        address = parse_store_url(url)
+        client = open_client(address.url, address.options)
+        initialise_bucket(client, address.url)
+        store = ObjectStore(client, address.url)
+        contents = open_contents(url)
+        assert contents.address == address.url
     make_image(tmp_path / "image", 6 * MIB, [(0, 5 * MIB)])
     disk = ingest(tmp_path / "image", store)
     forget_task(store, "ingest")
     commit(store, disk, disk)
-    contents = BucketContents(client)
-    return client, lambda: Verification(contents, "memory://").run().document()
+    return Bucket(client, lambda: Verification(contents).run().document())
 
 
-def test_a_bucket_is_verified_by_the_same_keys(
-    bucket: tuple[MemoryStore, Callable[[], dict[str, Any]]],
-) -> None:
-    import obstore
-
-    client, verify = bucket
+def test_a_bucket_is_verified_by_the_same_keys(bucket: Bucket) -> None:
+    client, verify = bucket.client, bucket.verify
     report = verify()
     assert report["sound"], report
     assert report["counts"]["segments"] == 2
