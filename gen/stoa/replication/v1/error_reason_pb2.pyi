@@ -200,8 +200,8 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     format is damaged. Metadata: `source`, `format`, `found`.
     """
     ERROR_REASON_SOURCE_REFERENCE_REFUSED: _ErrorReason.ValueType  # 65
-    """FAILED_PRECONDITION: the file refers to a backing or external data file.
-    Metadata: `source`.
+    """FAILED_PRECONDITION: the file refers to another one: a backing or external
+    data file, the parent of a differencing disk, an extent. Metadata: `source`.
     """
     ERROR_REASON_SOURCE_TOO_LARGE: _ErrorReason.ValueType  # 66
     """FAILED_PRECONDITION: the disk is larger than versions of this mode may be.
@@ -420,8 +420,8 @@ ERROR_REASON_SOURCE_FORMAT_INVALID: ErrorReason.ValueType  # 64
 format is damaged. Metadata: `source`, `format`, `found`.
 """
 ERROR_REASON_SOURCE_REFERENCE_REFUSED: ErrorReason.ValueType  # 65
-"""FAILED_PRECONDITION: the file refers to a backing or external data file.
-Metadata: `source`.
+"""FAILED_PRECONDITION: the file refers to another one: a backing or external
+data file, the parent of a differencing disk, an extent. Metadata: `source`.
 """
 ERROR_REASON_SOURCE_TOO_LARGE: ErrorReason.ValueType  # 66
 """FAILED_PRECONDITION: the disk is larger than versions of this mode may be.
