@@ -24,7 +24,7 @@ from services.replication.content.keys import (
 )
 from services.replication.content.store import Store
 from services.replication.domain.region import Slot, SlotHealth, SlotProbe, StoreAddress
-from services.replication.stores.opening import initialise_store, open_store
+from services.replication.stores.opening import identify_bucket, initialise_store, open_store
 
 
 class StorePool:
@@ -79,6 +79,8 @@ class StorePool:
                 raise StoreAccessDenied(f"{parent} cannot be read and written")
             if parent != path or set(os.listdir(path)) <= {"lost+found"}:
                 return ""
+        elif not identify_bucket(address.url, address.options):
+            return ""
         store = self._opened(address, "")
         try:
             return store.replica_id

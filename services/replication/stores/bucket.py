@@ -21,6 +21,7 @@ from obstore.store import from_url
 from services.replication.content.errors import (
     ReplicaMismatch,
     StoreAccessDenied,
+    StoreFull,
     StoreUnavailable,
     UnsupportedStore,
 )
@@ -43,6 +44,8 @@ _RETRY: Final[RetryConfig] = {
     },
     "retry_timeout": timedelta(seconds=30),
 }
+# How servers with an end say that they have reached it; the library has no type for it.
+_FULL: Final = ("507 Insufficient Storage", "<Code>QuotaExceeded</Code>")
 # What a request may take, and the connection that it needs.
 _CONNECTION: Final = frozenset({"connect_timeout", "timeout"})
 
@@ -60,7 +63,9 @@ def mapped(what: str) -> Iterator[None]:
     except (PermissionDeniedError, UnauthenticatedError, PermissionError) as error:
         raise StoreAccessDenied(f"{what}: {_brief(error)}") from error
     except (BaseError, OSError) as error:
-        raise StoreUnavailable(f"{what}: {_brief(error)}") from error
+        text = _brief(error)
+        kind = StoreFull if any(word in text for word in _FULL) else StoreUnavailable
+        raise kind(f"{what}: {text}") from error
 
 
 def open_client(url: str, options: Mapping[str, str]) -> Client:
@@ -94,18 +99,31 @@ def initialise_bucket(client: Client, url: str) -> str:
     On a prefix that is one already, its id is returned. ReplicaMismatch where it holds anything
     else.
     """
+    known = find_bucket(client, url)
+    if known:
+        return known
     with mapped(f"cannot initialise {url}"):
-        known = get(client, REPLICA_ID_KEY)
-        if known is not None:
-            return known.decode().strip()
-        for batch in obstore.list(client):
-            if any(item["path"] != FORMAT_KEY for item in batch):
-                raise ReplicaMismatch(f"{url} is not empty and not a store")
         obstore.put(client, FORMAT_KEY, format_file())
         # Created, not overwritten: of two who initialise at once, one gives the id.
         with contextlib.suppress(AlreadyExistsError):
             obstore.put(client, REPLICA_ID_KEY, f"{new_replica_id()}\n".encode(), mode="create")
         return (get(client, REPLICA_ID_KEY) or b"").decode().strip()
+
+
+def find_bucket(client: Client, url: str) -> str:
+    """Return the replica id of a prefix of a bucket, empty where nothing lies there.
+
+    ReplicaMismatch where it holds anything else.
+    """
+    with mapped(f"cannot look into {url}"):
+        known = get(client, REPLICA_ID_KEY)
+        if known is not None:
+            return known.decode().strip()
+        for batch in obstore.list(client):
+            # An initialisation that did not get to its end leaves the format alone.
+            if any(item["path"] != FORMAT_KEY for item in batch):
+                raise ReplicaMismatch(f"{url} is not empty and not a store")
+    return ""
 
 
 def identify_bucket(client: Client, url: str, *, wanted: str | None) -> str:

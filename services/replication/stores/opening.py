@@ -34,6 +34,18 @@ def initialise_store(url: str, options: Mapping[str, str] | None = None) -> str:
     return initialise_bucket(open_client(url, options or {}), url)
 
 
+def identify_bucket(url: str, options: Mapping[str, str]) -> str:
+    """Return the replica id of a bucket's prefix, empty where nothing lies there.
+
+    Raises:
+        ReplicaMismatch: something else lies there.
+        UnsupportedStore, StoreUnavailable, StoreAccessDenied.
+    """
+    from services.replication.stores.bucket import find_bucket, open_client
+
+    return find_bucket(open_client(url, options), url)
+
+
 def open_store(
     url: str,
     *,

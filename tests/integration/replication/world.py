@@ -143,10 +143,19 @@ class World:
         initialise(self.db)
         return self
 
-    def add_region(self, location: str, slots: int = 1, *, bandwidth: int | None = None) -> Region:
+    def add_region(
+        self,
+        location: str,
+        slots: int = 1,
+        *,
+        bandwidth: int | None = None,
+        stores: Sequence[StoreAddress] = (),
+    ) -> Region:
+        """Make a region of directories, or of the buckets that are to be its stores."""
         made: list[Slot] = []
-        for number in range(1, slots + 1):
-            address = StoreAddress(f"file://{self.root}/{location}/{number}")
+        folder = f"file://{self.root}/{location}"
+        addresses = stores or [StoreAddress(f"{folder}/{one}") for one in range(1, slots + 1)]
+        for number, address in enumerate(addresses, start=1):
             replica_id = self.stores.initialise(address)
             made.append(Slot(f"s{number}", address, replica_id=replica_id))
         now = SystemClock().now()
