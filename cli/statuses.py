@@ -43,6 +43,7 @@ _TODO: Final = {
     "BLOB_HELD": "Delete what is made of it first.",
     "RESOURCE_NOT_EMPTY": "Delete these first: {children}",
     "TOO_MANY_REQUESTS": "Try again in a moment.",
+    "SHALLOW_READERS_EXCEEDED": "Come back later, or have it copied: stoa image-version promote",
     "DEPENDENCY_UNAVAILABLE": "Nothing was changed. See whether {service} runs: stoa status",
     "SHUTTING_DOWN": "Try again in a moment.",
     "DEADLINE_EXCEEDED": "Try again; whether the change was made, `show` tells.",

@@ -1,7 +1,7 @@
 """Pulls a disk of a version into a sparse file, every byte verified before it is written."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from cli.transfer.file_format import FileFormat
 from cli.transfer.partial import PartialFile
 from cli.transfer.progress import Meter, View
 from cli.transfer.qcow2_file import write_qcow2
-from cli.transfer.retrying import ATTEMPTS, is_transient, pause
+from cli.transfer.retrying import ATTEMPTS, is_crowded, is_transient, pause
 from cli.transfer.segments import Segments
 from cli.transfer.sparse import Zeros, digests_of
 from cli.transfer.tree import (
@@ -107,7 +107,9 @@ def pull(
         missing = file.missing()
         wanted = sum(end - begin for begin, end in (segment_span(layout, i) for i in missing))
         meter.skip(layout.size_bytes - wanted)
-        _read_all(stub, source, opened, _Work(file, meter, missing, streams))
+        # What nobody has hashed is shallow, and takes few readers: one is enough of this pull's.
+        several = streams if opened.digests is not None else 1
+        _read_all(stub, source, opened, _Work(file, meter, missing, several))
         meter.state("Verifying")
         file.sync()
         digests = digests_of(file.fd, layout.size_bytes, sha256=sha256)
@@ -146,7 +148,7 @@ def open_disk(stub: ImageDiskServiceStub, source: Source) -> Opened:
     request.ranges.add(offset_bytes=0, length_bytes=1)
     start = pb.DiskStart()
     found = b""
-    for message in stub.ReadDisk(request):
+    for message in _in_turn(stub, request):
         if message.HasField("start"):
             start = message.start
         elif message.HasField("segments"):
@@ -162,6 +164,21 @@ def open_disk(stub: ImageDiskServiceStub, source: Source) -> Opened:
             todo="Try again; if it stays so, tell the operator of the installation.",
         )
     return Opened(layout, start.location, digests)
+
+
+def _in_turn(
+    stub: ImageDiskServiceStub, request: pb.ReadDiskRequest
+) -> Sequence[pb.ReadDiskResponse]:
+    """Answer a short stream, after a while if others are reading a shallow version now."""
+    failures = 0
+    while True:
+        try:
+            return list(stub.ReadDisk(request))
+        except grpc.RpcError as error:
+            failures += 1
+            if not is_crowded(error) or failures == ATTEMPTS:
+                raise
+            pause(ATTEMPTS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +231,10 @@ def _read_run(stub: ImageDiskServiceStub, run: _Run) -> None:
             if todo and not run.stop.is_set():
                 raise CliError("The service ended a stream before all was sent.")
         except grpc.RpcError as error:
+            if is_crowded(error):
+                # Others read, this pull's own streams among them: it is its turn when they end.
+                pause(ATTEMPTS, run.stop)
+                continue
             if not is_transient(error) or failures + 1 >= ATTEMPTS:
                 raise
             failures += 1

@@ -23,6 +23,11 @@ def is_transient(error: grpc.RpcError) -> bool:
     return code_of(error) in _TRANSIENT and reason_of(error) not in _LASTING
 
 
+def is_crowded(error: grpc.RpcError) -> bool:
+    """Whether a shallow version has as many readers as it takes: others have to wait."""
+    return reason_of(error) == "SHALLOW_READERS_EXCEEDED"
+
+
 def code_of(error: grpc.RpcError) -> grpc.StatusCode:
     """The canonical code of a failed call."""
     # What a stub raises is the call as well, which the types do not say.

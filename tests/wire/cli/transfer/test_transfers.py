@@ -25,7 +25,7 @@ from stoa.type.v1.storage_pb2 import DiskSelector
 from cli.errors import CliError
 from cli.transfer import retrying
 from cli.transfer.progress import Lines
-from cli.transfer.pull import Source, pull
+from cli.transfer.pull import Source, open_disk, pull
 from cli.transfer.sparse import extents
 from cli.transfer.tree import root_digest, segment_digest
 from cli.transfer.upload import upload
@@ -55,6 +55,11 @@ class Server(blobs.BlobServiceServicer, disks.ImageDiskServiceServicer):
         self.content = b""
         self.ranges: list[tuple[int, int]] = []
         self.damage = -1
+        # How many reads find as many readers as a shallow version takes.
+        self.crowd = 0
+        # And how many reads of content, once the disk is opened.
+        self.crowded_reads = 0
+        self.verified = True
 
     def GetBlob(
         self, request: blob_service_pb2.GetBlobRequest, context: grpc.ServicerContext
@@ -108,7 +113,8 @@ class Server(blobs.BlobServiceServicer, disks.ImageDiskServiceServicer):
             leaf_bytes=LEAF,
             segment_bytes=SEGMENT,
         )
-        layout.root_digest = root_digest(layout, self.digests())
+        if self.verified:
+            layout.root_digest = root_digest(layout, self.digests())
         return layout
 
     def ReadDisk(
@@ -116,13 +122,20 @@ class Server(blobs.BlobServiceServicer, disks.ImageDiskServiceServicer):
         request: image_disk_service_pb2.ReadDiskRequest,
         context: grpc.ServicerContext,
     ) -> Iterator[image_disk_service_pb2.ReadDiskResponse]:
+        if self.crowd:
+            self.crowd -= 1
+            refuse(context, code_pb2.RESOURCE_EXHAUSTED, "SHALLOW_READERS_EXCEEDED")
         pb = image_disk_service_pb2
-        start = pb.DiskStart(layout=self.layout(), location="eastus", verified=True)
+        start = pb.DiskStart(layout=self.layout(), location="eastus", verified=self.verified)
         yield pb.ReadDiskResponse(start=start)
         if request.include_segments:
-            segments = image_disk_pb2.SegmentDigests(digests=b"".join(self.digests()))
-            yield pb.ReadDiskResponse(segments=segments)
+            if self.verified:
+                segments = image_disk_pb2.SegmentDigests(digests=b"".join(self.digests()))
+                yield pb.ReadDiskResponse(segments=segments)
             return
+        if self.crowded_reads:
+            self.crowded_reads -= 1
+            refuse(context, code_pb2.RESOURCE_EXHAUSTED, "SHALLOW_READERS_EXCEEDED")
         assert request.expected_root_digest == self.layout().root_digest
         (asked,) = request.ranges
         self.ranges.append((asked.offset_bytes, asked.length_bytes))
@@ -279,3 +292,38 @@ def test_bytes_damaged_on_their_way_never_get_the_name_of_the_file(
     with pytest.raises(CliError, match="damaged"):
         pull(disks.ImageDiskServiceStub(channel), source(), tmp_path / "os.img", quiet())
     assert not (tmp_path / "os.img").exists()
+
+
+def test_a_pull_waits_its_turn_at_a_shallow_version(
+    tmp_path: Path, server: Server, channel: grpc.Channel
+) -> None:
+    server.content, server.crowd = disk(), 5
+    stub = disks.ImageDiskServiceStub(channel)
+    assert open_disk(stub, source()).digests is not None
+    assert server.crowd == 0
+    # Refused more often in the middle than a pull tries again what fails.
+    server.crowded_reads = 12
+    pull(stub, source(), tmp_path / "os.img", quiet(), streams=2)
+    assert (tmp_path / "os.img").read_bytes() == server.content
+    assert server.crowded_reads == 0
+
+
+def test_a_crowd_that_does_not_go_away_ends_a_pull_before_it_begins(
+    tmp_path: Path, server: Server, channel: grpc.Channel
+) -> None:
+    server.content, server.crowd = disk(), 1000
+    with pytest.raises(grpc.RpcError) as refused:
+        pull(disks.ImageDiskServiceStub(channel), source(), tmp_path / "os.img", quiet())
+    assert retrying.is_crowded(refused.value)
+    assert 1000 - server.crowd == retrying.ATTEMPTS
+
+
+def test_what_nobody_has_hashed_is_pulled_by_one_stream_and_said_to_be_unverified(
+    tmp_path: Path, server: Server, channel: grpc.Channel
+) -> None:
+    server.content, server.verified = disk(), False
+    found = pull(disks.ImageDiskServiceStub(channel), source(), tmp_path / "os.img", quiet())
+    assert (tmp_path / "os.img").read_bytes() == server.content
+    assert not found.verified
+    assert found.digests["blake3"] == blake3(server.content).hexdigest()
+    assert server.ranges == sorted(server.ranges)
