@@ -180,6 +180,26 @@ def test_pages_go_on_after_the_entry_before(size, expand):
         assert found == whole
 
 
+@pytest.mark.parametrize("under", [ROOT, TENANT, PLATFORM, SUBSCRIPTION, GALLERY, REGION])
+@pytest.mark.parametrize("expand", [False, True])
+def test_what_comes_after_an_entry_is_the_rest(under, expand):
+    here = {"do_not_apply_to_child_scopes": True}
+    places = [ROOT, TENANT, PLATFORM, SUBSCRIPTION, GALLERY, REGION]
+    index = world(
+        ROLE,
+        *(assign("r1", one, id=f"a{number}") for number, one in enumerate(places)),
+        *(deny(one, ALICE, id="here", **here) for one in places if one != ROOT),
+        deny(VERSION, EVERYONE),
+    )
+    listing = AccessibleScopes(
+        index, ALICE, READ.lower(), under=Scope.parse(under), now=NOW, expand=expand
+    )
+    whole = list(listing.entries())
+    assert {one.effect for one in whole} >= {Effect.ALLOWED, Effect.DENIED_HERE}
+    for place, entry in enumerate(whole):
+        assert list(listing.entries(entry)) == whole[place + 1 :]
+
+
 def test_a_region_stays_where_the_installation_is_replaced():
     index = world(ROLE, assign("r1", REGION))
     assert listed(index, expand=True) == [Entry(REGION, Effect.ALLOWED)]
