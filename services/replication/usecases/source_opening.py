@@ -104,6 +104,10 @@ class SourceOpening:
                     },
                 )
             yield file
+        except SourceFormatInvalid:
+            # What was written over meanwhile may look like damage.
+            file.check()
+            raise
         finally:
             file.close()
 

@@ -55,6 +55,22 @@ def test_a_file_that_changes_while_its_disk_is_copied_commits_nothing(world: Wor
     assert read_version(world.slot_store("home"), UID) is None
 
 
+def test_what_is_written_over_meanwhile_is_told_as_changed_and_not_as_damaged(world: World):
+    world.add_region("home", bandwidth=8 * MIB)
+    source = world.file("disk.vmdk", stream_vmdk(some_bytes(24 * MIB)))
+    desired = world.desired({"os": source}, {"home": 1}, form=DiskFormat.VMDK)
+    record = world.ensure(desired)
+    with world.working():
+        world.wait_state(CopyState.COPYING, "home")
+        with (world.root / "files" / "disk.vmdk").open("r+b") as file:
+            file.seek(16 * MIB)
+            # No grain begins like that, and nothing can be unpacked from it.
+            file.write(b"\xff" * 7 * MIB)
+        view = world.wait_end(record.id)
+    assert cause_of(view).reason == "SOURCE_CHANGED"
+    assert read_version(world.slot_store("home"), UID) is None
+
+
 def test_a_reading_of_compressed_clusters_goes_on_where_it_was(world: World):
     world.add_region("home", bandwidth=12 * MIB)
     # Text in every other KiB, so that each cluster is compressed and none is like another.
