@@ -18,9 +18,14 @@ PLANES: Final = {
 }
 
 
+_REASONS: Final = {
+    one: decision_pb2.DecisionReason.Value(f"DECISION_REASON_{one.value}") for one in Reason
+}
+
+
 def context_of(context: Struct) -> dict[str, Any]:
     """Answer what conditions may look at as values of JSON."""
-    found: dict[str, Any] = MessageToDict(context)
+    found: dict[str, Any] = MessageToDict(context) if context.fields else {}
     return found
 
 
@@ -29,6 +34,8 @@ def attributes(action: str, context: Mapping[str, Any]) -> Attributes | None:
 
     Anything but a text, or a list of the spellings of one, is no attribute.
     """
+    if not context:
+        return None
     values: dict[str, tuple[str, ...]] = {}
     for name, value in context.items():
         spellings = value if isinstance(value, list) else [value]
@@ -39,7 +46,7 @@ def attributes(action: str, context: Mapping[str, Any]) -> Attributes | None:
 
 def reason(one: Reason) -> decision_pb2.DecisionReason.ValueType:
     """Answer a reason; both sides spell them alike."""
-    return decision_pb2.DecisionReason.Value(f"DECISION_REASON_{one.value}")
+    return _REASONS[one]
 
 
 def decision(made: Decision, id: str, token: str, epoch: int) -> decision_pb2.Decision:

@@ -142,8 +142,10 @@ class Questioning:
 
 def subject_of(request: object) -> decision_pb2.Subject | None:
     """Answer whom a request is about, None where it is the caller."""
+    if not request.HasField("subject"):  # type: ignore[attr-defined]
+        return None
     asked: decision_pb2.Subject = request.subject  # type: ignore[attr-defined]
-    return asked if request.HasField("subject") else None  # type: ignore[attr-defined]
+    return asked
 
 
 def refuse_malformed(made: Decision, question: Question, within: str = "") -> None:

@@ -93,10 +93,16 @@ class Decisions(Deciding):
         common = subject_of(request)
         refuse_repeated((item.correlation_id for item in request.items), call)
         found: list[_Item] = []
+        # Most are about one subject, which is then looked up once.
+        everyones: str | None = None
         for position, item in enumerate(request.items):
-            asked = subject_of(item) or common
-            field = f"items[{position}].subject" if item.HasField("subject") else "subject"
-            who = self._subject(asked, field, call, index)
+            own = subject_of(item)
+            if own is not None:
+                who = self._subject(own, f"items[{position}].subject", call, index)
+            else:
+                if everyones is None:
+                    everyones = self._subject(common, "subject", call, index)
+                who = everyones
             plane = PLANES.get(item.plane)
             if plane is None:
                 call.violations.add(f"items[{position}].plane", "is not known")
