@@ -183,12 +183,11 @@ def test_pages_go_on_after_the_entry_before(size, expand):
 @pytest.mark.parametrize("under", [ROOT, TENANT, PLATFORM, SUBSCRIPTION, GALLERY, REGION])
 @pytest.mark.parametrize("expand", [False, True])
 def test_what_comes_after_an_entry_is_the_rest(under, expand):
-    here = {"do_not_apply_to_child_scopes": True}
     places = [ROOT, TENANT, PLATFORM, SUBSCRIPTION, GALLERY, REGION]
     index = world(
         ROLE,
         *(assign("r1", one, id=f"a{number}") for number, one in enumerate(places)),
-        *(deny(one, ALICE, id="here", **here) for one in places if one != ROOT),
+        *(deny(one, ALICE, do_not_apply_to_child_scopes=True) for one in places if one != ROOT),
         deny(VERSION, EVERYONE),
     )
     listing = AccessibleScopes(
