@@ -5,9 +5,20 @@ from collections.abc import Iterator
 import pytest
 
 from services.policy.holders import HoldersEditor, Scopes
-from services.policy.model import EVERYONE, SharingGrant
+from services.policy.model import EVERYONE, Plane, SharingGrant
 from services.policy.tree import EMPTY_NODE, NodeEditor, ScopeNode
-from tests.unit.policy.worlds import ALICE, BOB, GALLERY, SUBSCRIPTION, assign, deny, grant, user
+from tests.unit.policy.worlds import (
+    ALICE,
+    BOB,
+    GALLERY,
+    READ,
+    SUBSCRIPTION,
+    WRITE,
+    assign,
+    deny,
+    grant,
+    user,
+)
 
 STEPS = (SUBSCRIPTION, "resourcegroups/rg", "galleries/golden")
 CROWD = [user(f"u{number}") for number in range(40)]
@@ -54,6 +65,13 @@ def test_the_denies_of_somebody_are_found_alike_in_a_crowd_and_among_few(many, a
     assert found >= theirs
     if many >= 16:
         assert found == theirs
+
+
+def test_what_a_deny_forbids_is_ready_to_be_asked():
+    (found,) = built(denies=[denied(ALICE, actions=("*/read",))]).denies
+    assert found.matcher.permits(READ.lower(), Plane.CONTROL)
+    assert not found.matcher.permits(WRITE.lower(), Plane.CONTROL)
+    assert not found.matcher.permits(READ.lower(), Plane.DATA)
 
 
 def test_up_to_sixteen_are_looked_through_and_more_are_looked_up():
