@@ -10,10 +10,12 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent
 # What each is given: sizes that end within minutes.
 BENCHMARKS = {
+    "authz_calls": [],
     "calls": [],
     "catalog_reads": [],
     "glance": [],
     "policy_check": ["1000", "100000"],
+    "policy_peers": ["1000", "10000", "100000"],
     "revocation": [],
     "replication_data": ["--mib", "512"],
 }

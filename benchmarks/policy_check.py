@@ -37,7 +37,12 @@ READ = "Microsoft.Compute/galleries/images/versions/read"
 ROUNDS = 20_000
 
 
-def hierarchy(subscriptions: int) -> Iterator[Change]:
+def subscriptions(count: int) -> int:
+    """Answer how many subscriptions a world of `count` assignments has."""
+    return max(1, count // PER_SUBSCRIPTION)
+
+
+def hierarchy(size: int) -> Iterator[Change]:
     root = f"{TENANT}/managementgroups/t"
     middle = f"{TENANT}/managementgroups/m"
     yield ManagementGroup(root, TENANT, None)
@@ -48,7 +53,7 @@ def hierarchy(subscriptions: int) -> Iterator[Change]:
     for number, group in enumerate(GROUPS):
         yield Principal(group, PrincipalKind.GROUP)
         yield Membership(group, CALLER if number < 10 else GROUPS[number - 10])
-    for number in range(subscriptions):
+    for number in range(size):
         yield Subscription(f"subscriptions/s{number}", TENANT, middle)
 
 
@@ -73,9 +78,14 @@ def assignments(count: int, chosen: random.Random) -> Iterator[RoleAssignment]:
         yield RoleAssignment(name, scope, principal, chosen.choice(roles), revision=number)
 
 
+def world(count: int) -> Iterator[Change]:
+    """Answer a policy with this many role assignments, the same each time."""
+    yield from hierarchy(subscriptions(count))
+    yield from assignments(count, random.Random(count))
+
+
 def build(count: int) -> tuple[PolicyIndex, float]:
-    chosen = random.Random(count)
-    changes = (*hierarchy(max(1, count // PER_SUBSCRIPTION)), *assignments(count, chosen))
+    changes = tuple(world(count))
     prepared = time.perf_counter()
     index = load_index(1, 1, changes)
     return index, time.perf_counter() - prepared
@@ -84,7 +94,7 @@ def build(count: int) -> tuple[PolicyIndex, float]:
 def decide(index: PolicyIndex, count: int) -> tuple[list[float], int]:
     chosen = random.Random(1)
     now = datetime.now(UTC)
-    names = [version(chosen, chosen.randrange(max(1, count // 50))) for _ in range(ROUNDS)]
+    names = [version(chosen, chosen.randrange(subscriptions(count))) for _ in range(ROUNDS)]
     taken: list[float] = []
     allowed = 0
     for name in names:
@@ -99,7 +109,7 @@ def write(index: PolicyIndex, count: int) -> float:
     chosen = random.Random(2)
     taken: list[float] = []
     for number in range(200):
-        scope = version(chosen, chosen.randrange(max(1, count // PER_SUBSCRIPTION)))
+        scope = version(chosen, chosen.randrange(subscriptions(count)))
         name = f"{scope}/roleassignments/new{number}"
         change = RoleAssignment(name, scope, CALLER, BUILT_IN_ROLES[0].id)
         transaction = Transaction(index.revision + 1, (change,))
