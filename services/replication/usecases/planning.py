@@ -11,7 +11,6 @@ from typing import Final
 
 from services.kernel.errors import Code, InvalidArgument, NotFound, Unavailable
 from services.replication.content.errors import DataError
-from services.replication.content.manifest import Manifest
 from services.replication.content.replicate import Origin, plan_disk
 from services.replication.content.segment_io import read_manifest
 from services.replication.content.source import source_segments
@@ -20,27 +19,24 @@ from services.replication.domain.desired import DesiredDisk, DesiredRegion, Desi
 from services.replication.domain.failures import CopyFailed, cause_of, make_cause, meaning_of
 from services.replication.domain.plans import RegionPlan, crossing_cost, monthly_cost
 from services.replication.domain.progress import Cause
-from services.replication.domain.records import Replica, ReplicaDisk, VersionDisk
 from services.replication.domain.region import Region
 from services.replication.domain.states import CopyState, ReplicationMode
 from services.replication.ports.outside import SourceFiles, Stores
-from services.replication.ports.rows import Tx, UnitOfWork
+from services.replication.ports.rows import UnitOfWork
 from services.replication.usecases.origins import Origins
+from services.replication.usecases.plan_facts import Known
 from services.replication.usecases.source_opening import SourceOpening, name_of
-from services.replication.usecases.wanting import LEAVING, placed
-
-_MEASURED: Final = 10
-"""How many of the newest copies into a region tell its rate."""
+from services.replication.usecases.wanting import placed
 
 
 @dataclass(frozen=True, slots=True)
 class _Content:
-    """What a disk holds: its manifest, or of bytes that nobody has hashed the most they may be."""
+    """What a disk holds; without `origin` nobody has hashed it, and `data` is a bound."""
 
     size: int
     data: int
     location: str
-    manifest: Manifest | None = None
+    origin: Origin | None = None
 
 
 class Planning:
@@ -63,7 +59,7 @@ class Planning:
             Unavailable: SOURCE_UNAVAILABLE.
         """
         desired = desired.in_order()
-        known = self._rows.snapshot(lambda tx: _Known(tx, desired))
+        known = self._rows.snapshot(lambda tx: Known(tx, desired))
         for number, wanted in enumerate(desired.regions):
             if wanted.location not in known.regions:
                 raise InvalidArgument.of(
@@ -83,7 +79,7 @@ class Planning:
         return [_priced(plan, known) for plan in plans]
 
     def _contents(
-        self, desired: DesiredReplicas, known: "_Known"
+        self, desired: DesiredReplicas, known: Known
     ) -> tuple[list[_Content], Cause | None]:
         """Answer what the disks hold, or why no region could copy them."""
         try:
@@ -97,13 +93,14 @@ class Planning:
                 str(error), reason="SOURCE_UNAVAILABLE", metadata={"source": name}
             ) from error
 
-    def _content(self, disk: DesiredDisk, desired: DesiredReplicas, known: "_Known") -> _Content:
+    def _content(self, disk: DesiredDisk, desired: DesiredReplicas, known: Known) -> _Content:
         root = known.roots.get(disk.disk)
         if known.readable and root:
             best = known.readable[0]
             slot = self._origins.slot(best.location, best.slot)
             store = self._stores.open(best.location, slot)
-            return _hashed(read_manifest(store, desired.tenant, bytes.fromhex(root)), best.location)
+            manifest = read_manifest(store, desired.tenant, bytes.fromhex(root))
+            return _hashed(Origin(store, desired.tenant, manifest), best.location)
         if known.lost:
             raise CopyFailed(
                 "NO_COPY_SOURCE", Code.DATA_LOSS, "no replica of the version can be copied from"
@@ -111,7 +108,7 @@ class Planning:
         with self._sources.opened(disk, desired.home, failures=0) as opened:
             content = opened.content
             if isinstance(content, Origin):
-                return _hashed(content.manifest, opened.location)
+                return _hashed(content, opened.location)
             data = sum(one.data_bytes(content.size) for one in source_segments(content))
             return _Content(content.size, data, opened.location)
 
@@ -119,7 +116,7 @@ class Planning:
         self,
         wanted: DesiredRegion,
         desired: DesiredReplicas,
-        known: "_Known",
+        known: Known,
         *,
         contents: Sequence[_Content],
         obstacle: Cause | None,
@@ -134,7 +131,7 @@ class Planning:
         kept = frozenset(placement.chosen)
         plan = RegionPlan(
             location,
-            exact=obstacle is None and all(one.manifest is not None for one in contents),
+            exact=obstacle is None and all(one.origin is not None for one in contents),
             size=sum(one.size for one in contents),
             zero=sum(one.size - one.data for one in contents),
             freed=known.freed(location, kept) if shortage is None else 0,
@@ -193,63 +190,9 @@ class Planning:
         return count, full
 
 
-class _Known:
-    """The rows that a plan depends on, of one moment."""
-
-    def __init__(self, tx: Tx, desired: DesiredReplicas) -> None:
-        self.now: Final = tx.now()
-        self.regions: Final = {one.id: one for one in tx.regions.all()}
-        uid = desired.uid
-        of_version = tx.replicas.of_version(uid) if uid else ()
-        # Of a shallow replica there is nothing to copy from, and nothing to free.
-        self._replicas: Final[Sequence[Replica]] = [one for one in of_version if not one.is_shallow]
-        self._disks: Final[Sequence[ReplicaDisk]] = tx.replicas.disks(uid) if uid else ()
-        contents: Sequence[VersionDisk] = tx.versions.disks(uid) if uid else ()
-        self.roots: Final = {one.disk: one.root for one in contents}
-        order = [desired.home, *(one.location for one in desired.regions)]
-        self.readable: Final = sorted(
-            (one for one in self._replicas if one.is_readable),
-            key=lambda one: (
-                not one.is_good,
-                order.index(one.location) if one.location in order else len(order),
-            ),
-        )
-        self.lost: Final = not self.readable and any(
-            one.commit_time is not None for one in self._replicas
-        )
-        self._ordered: Final = [one.location for one in tx.versions.regions(uid)] if uid else []
-        locations = [one.location for one in desired.regions]
-        self.rates: Final = {location: _rate(tx, location) for location in locations}
-
-    def held(self, location: str) -> list[Replica]:
-        """Answer the replicas in a region that stay unless the plan removes them."""
-        return [
-            one for one in self._replicas if one.location == location and one.state not in LEAVING
-        ]
-
-    def leaving(self, desired: DesiredReplicas) -> list[str]:
-        """Answer the regions that the version is in and is not wanted in."""
-        wanted = {one.location for one in desired.regions}
-        return [
-            location
-            for location in dict.fromkeys(self._ordered)
-            if location not in wanted and self.held(location)
-        ]
-
-    def freed(self, location: str, kept: frozenset[str]) -> int:
-        """Answer the bytes that the replicas of a region outside `kept` slots have brought."""
-        going = {one.slot for one in self.held(location)} - kept
-        return sum(
-            one.stored_bytes
-            for one in self._disks
-            if one.location == location and one.slot in going
-        )
-
-
-def _hashed(manifest: Manifest, location: str) -> _Content:
-    return _Content(
-        manifest.header.logical_size, manifest.occupied_bytes, location, manifest=manifest
-    )
+def _hashed(origin: Origin, location: str) -> _Content:
+    manifest = origin.manifest
+    return _Content(manifest.header.logical_size, manifest.occupied_bytes, location, origin=origin)
 
 
 def _shallow(location: str, contents: Sequence[_Content], obstacle: Cause | None) -> RegionPlan:
@@ -264,34 +207,14 @@ def _lacking(contents: Sequence[_Content], store: Store, tenant: str) -> int:
     planned: set[bytes] = set()
     total = 0
     for one in contents:
-        if one.manifest is None:
+        if one.origin is None:
             total += one.data
         else:
-            total += plan_disk(one.manifest, store, tenant, planned=planned).missing
+            total += plan_disk(one.origin.manifest, store, tenant, planned=planned).missing
     return total
 
 
-def _rate(tx: Tx, location: str) -> float | None:
-    """Answer bytes per second that the newest copies wrote into a region; None for none."""
-    moved, seconds = 0, 0.0
-    for region in tx.versions.newest_completed(location, _MEASURED):
-        start = region.start_time
-        if start is None:
-            continue
-        copied = [
-            one
-            for one in tx.replicas.of_region(region.version, location)
-            if one.commit_time is not None and one.commit_time > start
-        ]
-        ends = [one.commit_time for one in copied if one.commit_time is not None]
-        count = sum(one.progress.counters.copied for one in copied)
-        if count:
-            moved += count
-            seconds += (max(ends) - start).total_seconds()
-    return moved / seconds if moved and seconds > 0 else None
-
-
-def _priced(plan: RegionPlan, known: _Known) -> RegionPlan:
+def _priced(plan: RegionPlan, known: Known) -> RegionPlan:
     """Answer a plan with its duration and its costs, as far as they are known."""
     rate = known.rates.get(plan.location)
     seconds = None
