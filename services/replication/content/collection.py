@@ -9,7 +9,7 @@ the next, so that whoever comes after a crash goes on with it.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,9 +19,11 @@ from services.replication.content.keys import MANIFESTS, OBJECTS
 from services.replication.content.marking import journalled_digests, live_keys
 from services.replication.content.store import Store, StoredObject
 from services.replication.content.tombstones import (
+    UNDATED,
     Listed,
     State,
     bury,
+    date,
     read_tombstones,
     store_now,
 )
@@ -40,13 +42,13 @@ class SweepRefused(DataError):
 class Rules:
     """How it is collected: `most_percent` of the bytes of a store may go at once.
 
-    `oldest_job` is when the job began that was begun first of those that run, `now` the time,
-    both by the clock of the database.
+    `oldest_job` is when the job began that was begun first of those that run, `now` tells the
+    time, both by the clock of the database.
     """
 
     grace: timedelta
     most_percent: int
-    now: datetime
+    now: Callable[[], datetime]
     oldest_job: datetime | None = None
 
 
@@ -101,7 +103,9 @@ def collect(store: Store, rules: Rules, stop: threading.Event) -> Collected:
             if one.modified_time <= now - rules.grace:
                 store.delete_ref(one.key, expected=one.tag)
             continue
-        if _is_ripe(one, rules, now):
+        if one.content.time == UNDATED:
+            date(store, one.key, one.tag, content=replace(one.content, time=rules.now()))
+        elif _is_ripe(one, rules, now):
             going = _sweep(store, one, live)
             deleted += len(going)
             deleted_bytes += sum(doomed.lengths.get(key, 0) for key in going)

@@ -9,15 +9,16 @@ while, since a writer may have seen an object just before it went.
 
 from __future__ import annotations
 
+import contextlib
 import enum
 import json
 import threading
 import uuid
 from array import array
 from bisect import bisect_left
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Final
 
 from services.replication.content.errors import InvalidEncoding, RefConflict, StoreBusy
@@ -31,6 +32,9 @@ from services.replication.content.keys import (
 from services.replication.content.manifest import Manifest
 from services.replication.content.segment_io import read_manifest
 from services.replication.content.store import Store
+
+UNDATED: Final = datetime(9999, 12, 31, tzinfo=UTC)
+"""The time of a list that has just been written: it waits until it is dated."""
 
 LIST_KEYS: Final = 5000
 """The most objects of one list: it stays below the mebibyte that a ref may have."""
@@ -49,7 +53,7 @@ class State(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Tombstones:
-    """A list; `time` is when it was made by the clock of the database, as jobs are."""
+    """A list; `time` is when it could be seen, by the clock of the database, as jobs have it."""
 
     state: State
     time: datetime
@@ -100,11 +104,22 @@ def read_tombstones(store: Store) -> Iterator[Listed]:
             yield Listed(item.key, stored.tag, item.modified_time, content)
 
 
-def bury(store: Store, keys: Sequence[str], time: datetime) -> None:
-    """Put objects on new lists."""
+def bury(store: Store, keys: Sequence[str], now: Callable[[], datetime]) -> None:
+    """Put objects on new lists, and date them once they can be seen.
+
+    A job that began before that may have asked for its objects before they were on the list.
+    """
     for start in range(0, len(keys), LIST_KEYS):
-        content = Tombstones(State.WAITING, time, tuple(keys[start : start + LIST_KEYS]))
-        store.put_ref(tombstones_key(uuid.uuid4().hex), content.encode(), expected=None)
+        content = Tombstones(State.WAITING, UNDATED, tuple(keys[start : start + LIST_KEYS]))
+        key = tombstones_key(uuid.uuid4().hex)
+        tag = store.put_ref(key, content.encode(), expected=None)
+        date(store, key, tag, content=replace(content, time=now()))
+
+
+def date(store: Store, key: str, tag: str, *, content: Tombstones) -> None:
+    """Write a list with its time, unless a writer has changed it: then the next round does."""
+    with contextlib.suppress(RefConflict):
+        store.put_ref(key, content.encode(), expected=tag)
 
 
 def keep(store: Store, keys: Collection[str]) -> None:

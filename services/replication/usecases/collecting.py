@@ -53,7 +53,6 @@ class _Work:
     blobs: frozenset[str]
     tasks: frozenset[str]
     oldest_job: datetime | None
-    now: datetime
 
 
 class ObjectCollection:
@@ -99,7 +98,7 @@ class ObjectCollection:
         if not self._agrees(store, location, slot.id, work):
             return None
         grace = self._settings.grace
-        rules = Rules(grace, self._settings.most_percent, work.now, work.oldest_job)
+        rules = Rules(grace, self._settings.most_percent, self._now, work.oldest_job)
         try:
             done = collect(store, rules, stop)
         except (ObjectMissing, ObjectCorrupt, InvalidEncoding) as error:
@@ -108,6 +107,9 @@ class ObjectCollection:
         tasks = _Tasks(work.tasks)
         store.sweep_temporary(older_than=grace.total_seconds(), live_tasks=tasks)
         return done
+
+    def _now(self) -> datetime:
+        return self._rows.read(lambda tx: tx.now())
 
     def _agrees(self, store: Store, location: str, slot: str, work: _Work) -> bool:
         """Whether the refs of a store are those that the rows know."""
@@ -208,5 +210,4 @@ def _work(tx: Tx, location: str, slot: str) -> _Work:
         blobs=frozenset(one.uid for one in blobs if one.is_committed),
         tasks=frozenset(tasks),
         oldest_job=min(begun, default=None),
-        now=tx.now(),
     )

@@ -15,6 +15,7 @@ from services.replication.content.refs import VersionRef, commit_version, remove
 from services.replication.content.store import Store
 from services.replication.content.tombstones import (
     LIST_KEYS,
+    UNDATED,
     State,
     Tombstones,
     bury,
@@ -59,7 +60,7 @@ def put(store: Store, name: str) -> None:
 
 
 def rules(grace: timedelta = NO_GRACE, **more: datetime) -> Rules:
-    return Rules(grace, 100, TIME, **more)
+    return Rules(grace, 100, lambda: TIME, **more)
 
 
 def test_a_list_is_what_it_was_when_it_was_written():
@@ -72,7 +73,7 @@ def test_a_list_is_what_it_was_when_it_was_written():
 
 def test_many_objects_are_put_on_several_lists(store: Store):
     names = [object_key(TENANT, number.to_bytes(32, "big")) for number in range(LIST_KEYS + 1)]
-    bury(store, names, TIME)
+    bury(store, names, lambda: TIME)
     lists = [one.content for one in read_tombstones(store)]
     assert sorted(len(one.keys) for one in lists) == [1, LIST_KEYS]
     assert {name for one in lists for name in one.keys} == set(names)
@@ -80,7 +81,7 @@ def test_many_objects_are_put_on_several_lists(store: Store):
 
 def test_what_a_writer_names_is_taken_off_and_the_rest_stays(store: Store):
     names = [object_key(TENANT, bytes([number]) * 32) for number in range(3)]
-    bury(store, names, TIME)
+    bury(store, names, lambda: TIME)
     keep(store, [object_key(TENANT, b"z" * 32)])
     assert [one.content.keys for one in read_tombstones(store)] == [tuple(names)]
     keep(store, names[:2])
@@ -88,6 +89,27 @@ def test_what_a_writer_names_is_taken_off_and_the_rest_stays(store: Store):
     # Asked a second time, when the list is known already.
     keep(store, names)
     assert [one.content.keys for one in read_tombstones(store)] == [()]
+
+
+def test_a_list_is_dated_once_it_can_be_seen_and_waits_until_then(store: Store):
+    name = object_key(TENANT, b"a" * 32)
+    put(store, name)
+    seen: list[list[datetime]] = []
+
+    def now() -> datetime:
+        seen.append([one.content.time for one in read_tombstones(store)])
+        return TIME
+
+    bury(store, [name], now)
+    assert seen == [[UNDATED]]
+    assert [one.content.time for one in read_tombstones(store)] == [TIME]
+    # As a crash in between leaves it: the next round dates it, and only a later one sweeps.
+    (listed,) = read_tombstones(store)
+    undated = Tombstones(State.WAITING, UNDATED, (name,))
+    store.put_ref(listed.key, undated.encode(), expected=listed.tag)
+    assert collect(store, rules(), ON) == Collected()
+    assert [one.content.time for one in read_tombstones(store)] == [TIME]
+    assert collect(store, rules(), ON).deleted == 1
 
 
 @pytest.mark.parametrize("rounds", [2, 3])
@@ -152,7 +174,7 @@ def test_a_round_ends_when_it_is_told_to(store: Store):
     names = [object_key(TENANT, bytes([number]) * 32) for number in range(3)]
     for name in names:
         put(store, name)
-        bury(store, [name], TIME)
+        bury(store, [name], lambda: TIME)
     stop = threading.Event()
     stop.set()
     with pytest.raises(Cancelled):

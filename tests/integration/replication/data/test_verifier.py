@@ -235,7 +235,7 @@ def test_what_is_swept_or_kept_aside_is_no_damage(made: Made) -> None:
 
 def test_lists_of_what_is_to_be_collected_are_read(made: Made) -> None:
     store = open_store(str(made.path))
-    bury(store, [made.segment()], datetime(2026, 1, 31, tzinfo=UTC))
+    bury(store, [made.segment()], lambda: datetime(2026, 1, 31, tzinfo=UTC))
     store.close()
     (name,) = made.file("tombstones").iterdir()
     assert made.verify()["sound"]
