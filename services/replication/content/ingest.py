@@ -6,6 +6,7 @@ Its manifest fixes the content; every other slot copies what that manifest names
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -136,7 +137,7 @@ class _Ingest:
 
     def segment(
         self, item: SourceSegment, buffer: SegmentBuffer, window: ObjectWriter
-    ) -> Copied | None:
+    ) -> Sequence[tuple[SourceSegment, Copied]]:
         base = item.index * SEGMENT_BYTES
         size = segment_length(self.source.size, item.index)
         for run in item.runs:
@@ -146,9 +147,9 @@ class _Ingest:
         scan = buffer.scan(size, item.runs)
         self.control.progress.add(zero=item.data_bytes(self.source.size) - scan.packed_length)
         if scan.packed_length == 0:
-            return None
+            return ()
         leaves = SegmentLeaves(size, scan.leaves)
         digest = leaves.digest()
         key = object_key(self.slot.tenant, digest)
         outcome: PutOutcome = window.put(key, scan.packed, aligned=True)
-        return Copied(item.index, digest, leaves, scan.packed_length, outcome)
+        return [(item, Copied(item.index, digest, leaves, scan.packed_length, outcome))]

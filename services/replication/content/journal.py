@@ -21,12 +21,16 @@ from services.replication.content.digests import (
 from services.replication.content.errors import InvalidEncoding, ObjectMissing, SourceChanged
 from services.replication.content.keys import journal_key, journal_prefix
 from services.replication.content.leaf_page import SegmentLeaves
+from services.replication.content.manifest import Extent
 from services.replication.content.store import Store
 
 _MAGIC: Final = b"STOAJRNL"
 _HEADER: Final = struct.Struct("<8sHHIQQ32s")
 _ENTRY: Final = struct.Struct("<IIHH32s")
 _DEDUPLICATED: Final = 1
+_PLACED: Final = 2
+_PLACEMENT: Final = struct.Struct("<II")
+_EXTENT: Final = struct.Struct("<32sQI")
 _VERSION: Final = 1
 JOURNAL_LIMIT: Final = 64 << 20
 
@@ -36,6 +40,7 @@ class JournalEntry:
     """A segment that is durable; `leaves` are empty where a manifest elsewhere has them.
 
     `length` is in bytes of the disk; `deduplicated` tells that the slot had the object before.
+    A segment with `extents` has no object of its own; `moved` of its bytes were written.
     """
 
     index: int
@@ -43,6 +48,8 @@ class JournalEntry:
     length: int
     leaves: bytes = b""
     deduplicated: bool = False
+    extents: tuple[Extent, ...] = ()
+    moved: int = 0
 
     def segment_leaves(self) -> SegmentLeaves:
         """Return the leaf digests of the segment."""
@@ -68,8 +75,12 @@ def encode_journal(journal: Journal) -> bytes:
     )
     for entry in journal.entries:
         count = len(entry.leaves) // DIGEST_BYTES
-        flags = _DEDUPLICATED if entry.deduplicated else 0
+        flags = (_DEDUPLICATED if entry.deduplicated else 0) | (_PLACED if entry.extents else 0)
         body += _ENTRY.pack(entry.index, entry.length, count, flags, entry.digest) + entry.leaves
+        if entry.extents:
+            body += _PLACEMENT.pack(entry.moved, len(entry.extents))
+            for extent in entry.extents:
+                body += _EXTENT.pack(extent.digest, extent.offset, extent.length)
     return bytes(body) + journal_checksum(bytes(body))
 
 
@@ -91,16 +102,34 @@ def decode_journal(data: bytes) -> Journal:
         index, length, leaves, flags, digest = _ENTRY.unpack_from(body, at)
         at += _ENTRY.size
         listed = body[at : at + leaves * DIGEST_BYTES]
-        if not previous < index < end or flags > _DEDUPLICATED:
+        if not previous < index < end or flags > _DEDUPLICATED | _PLACED:
             raise InvalidEncoding("journal has a segment out of order or with unknown flags")
         if leaves and (leaves != leaf_count(length) or segment_digest(length, listed) != digest):
             raise InvalidEncoding("journal has leaves that are not those of their segment")
-        entries.append(JournalEntry(index, digest, length, listed, flags == _DEDUPLICATED))
         at += len(listed)
+        extents: tuple[Extent, ...] = ()
+        moved = 0
+        if flags & _PLACED:
+            moved, extents = _placement(body, at)
+            at += _PLACEMENT.size + len(extents) * _EXTENT.size
+        deduplicated = bool(flags & _DEDUPLICATED)
+        entries.append(JournalEntry(index, digest, length, listed, deduplicated, extents, moved))
         previous = index
     if at != len(body):
         raise InvalidEncoding("journal has another length than its header says")
     return Journal(subject, start, end, tuple(entries))
+
+
+def _placement(body: bytes, at: int) -> tuple[int, tuple[Extent, ...]]:
+    """Return how much of a segment was written, and where it lies; InvalidEncoding."""
+    if at + _PLACEMENT.size > len(body):
+        raise InvalidEncoding("journal ends inside an entry")
+    moved, count = _PLACEMENT.unpack_from(body, at)
+    at += _PLACEMENT.size
+    end = at + count * _EXTENT.size
+    if count == 0 or end > len(body):
+        raise InvalidEncoding("journal ends inside an entry")
+    return moved, tuple(Extent(*fields) for fields in _EXTENT.iter_unpack(body[at:end]))
 
 
 def read_journals(store: Store, task: str, subject: bytes) -> list[Journal]:

@@ -52,11 +52,13 @@ def live_keys(store: Store) -> Iterator[str]:
 
 
 def journalled_digests(store: Store) -> Iterator[bytes]:
-    """Yield the segment digests that unfinished tasks rely on, of whatever tenant."""
+    """Yield the names of the objects that unfinished tasks rely on, of whatever tenant."""
     for item in store.list_objects(JOURNALS):
         try:
             journal = decode_journal(store.read(item.key, limit=JOURNAL_LIMIT))
         except (InvalidEncoding, ObjectMissing):
             continue
         for entry in journal.entries:
-            yield entry.digest
+            if not entry.extents:
+                yield entry.digest
+            yield from (extent.digest for extent in entry.extents)

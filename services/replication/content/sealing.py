@@ -87,11 +87,14 @@ def put_page(store: Store, tenant: str, task: str, *, page: PageRef, data: bytes
 def put_manifest(store: Store, tenant: str, task: str, *, manifest: Manifest) -> Manifest:
     """Make a manifest durable in the store unless a good one of its root is there.
 
-    One that is there may describe other extents for the same content; refs may rely on it.
+    One that is there may describe other extents for the same content; refs may rely on it, so it
+    stays as long as what it leads to is there.
     """
     key = manifest_key(tenant, manifest.root)
     try:
         found = read_manifest(store, tenant, manifest.root)
+        if found.data != manifest.data and not _is_whole(store, tenant, found):
+            raise ObjectCorrupt(key, "the manifest leads to objects that are gone")
     except (ObjectMissing, ObjectCorrupt, InvalidEncoding) as error:
         if not isinstance(error, ObjectMissing):
             store.quarantine(key)
@@ -99,6 +102,18 @@ def put_manifest(store: Store, tenant: str, task: str, *, manifest: Manifest) ->
         found = read_manifest(store, tenant, manifest.root)
     keep(store, [key])
     return found
+
+
+def _is_whole(store: Store, tenant: str, manifest: Manifest) -> bool:
+    """Whether every object that a manifest leads to is there and long enough."""
+    needed: dict[bytes, int] = {}
+    for segment in manifest.segments():
+        for one in segment.extents:
+            needed[one.digest] = max(needed.get(one.digest, 0), one.offset + one.length)
+    return all(
+        (store.length(object_key(tenant, digest)) or 0) >= length
+        for digest, length in needed.items()
+    )
 
 
 def _put(store: Store, task: str, key: str, *, data: bytes) -> None:

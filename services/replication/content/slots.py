@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import assert_never
 
 from services.replication.content.buffers import SegmentBuffer
 from services.replication.content.errors import ObjectCorrupt, ObjectMissing
@@ -29,32 +28,46 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """A segment that was put, or found present: what the journal and the read-back need."""
+    """A segment that was put, or found present: what the journal and the read-back need.
+
+    Without `extents` it is an object of its own; otherwise `fresh` of its bytes are in a pack.
+    """
 
     index: int
     digest: bytes
     leaves: SegmentLeaves
     packed_length: int
     outcome: PutOutcome
+    extents: tuple[Extent, ...] = ()
+    fresh: int = 0
+
+    @property
+    def moved(self) -> int:
+        """The bytes that were written for it."""
+        if self.outcome is PutOutcome.PRESENT:
+            return 0
+        return self.fresh if self.extents else self.packed_length
+
+    @property
+    def segment(self) -> Segment:
+        """The segment as it lies in the slot."""
+        extents = self.extents or (Extent(self.digest, 0, self.packed_length),)
+        return Segment(self.index, self.digest, self.packed_length, extents)
 
 
 def count_copied(control: Control, copied: Copied) -> None:
-    """Count a segment as copied or as deduplicated."""
-    match copied.outcome:
-        case PutOutcome.WRITTEN:
-            control.progress.add(copied=copied.packed_length)
-        case PutOutcome.PRESENT:
-            control.progress.add(deduplicated=copied.packed_length)
-        case _:
-            assert_never(copied.outcome)
+    """Count what of a segment was copied, and what was there."""
+    control.progress.add(copied=copied.moved, deduplicated=copied.packed_length - copied.moved)
 
 
 def is_good(slot: Slot, copied: Copied, buffer: SegmentBuffer) -> bool:
     """Read a segment's object back from the medium and tell whether all its leaves are right."""
-    extent = Extent(copied.digest, 0, copied.packed_length)
-    segment = Segment(copied.index, copied.digest, copied.packed_length, (extent,))
     try:
-        read_packed(slot.store, slot.tenant, segment, copied.leaves, buffer=buffer, uncached=True)
+        read_packed(
+            *(slot.store, slot.tenant, copied.segment, copied.leaves),
+            buffer=buffer,
+            uncached=True,
+        )
     except (ObjectCorrupt, ObjectMissing):
         return False
     return True
@@ -74,7 +87,10 @@ def journal_window(
 
     Raises StoreBusy where one of their objects is being collected at this moment.
     """
-    keep(slot.store, {object_key(slot.tenant, item.digest) for item in copied})
+    keep(
+        slot.store,
+        {object_key(slot.tenant, one.digest) for item in copied for one in item.segment.extents},
+    )
     entries = tuple(
         JournalEntry(
             item.index,
@@ -82,6 +98,8 @@ def journal_window(
             item.leaves.length,
             item.leaves.leaves if keep_leaves else b"",
             item.outcome is PutOutcome.PRESENT,
+            item.extents,
+            item.moved if item.extents else 0,
         )
         for item in copied
     )

@@ -132,8 +132,9 @@ class _Finished:
 class WindowedCopy(Generic[ItemT]):
     """One pass over the segments of a disk into one slot.
 
-    `copy` brings one segment into the window, with the worker's buffer, and answers None for a
-    segment that turned out to be all zero. `written` hears of bytes that are durable.
+    `copy` brings an item into the window, with the worker's buffer, and answers its segments that
+    are not all zero, each with what is to be copied should it turn out bad. `written` hears of
+    bytes that are durable.
     """
 
     slot: Slot
@@ -141,7 +142,7 @@ class WindowedCopy(Generic[ItemT]):
     control: Control
     options: CopyOptions
     workers: Workers
-    copy: Callable[[ItemT, SegmentBuffer, ObjectWriter], Copied | None]
+    copy: Callable[[ItemT, SegmentBuffer, ObjectWriter], Sequence[tuple[ItemT, Copied]]]
     written: Callable[[int], None]
     keep_leaves: bool
     _seen: int = field(default=0, init=False)
@@ -207,9 +208,7 @@ class WindowedCopy(Generic[ItemT]):
 
         def work(item: ItemT, buffer: SegmentBuffer) -> None:
             self.control.check()
-            copied = self.copy(item, buffer, writer)
-            if copied is not None:
-                done.append((item, copied))
+            done.extend(self.copy(item, buffer, writer))
 
         workers.each(claim, work)
         return done
@@ -248,7 +247,9 @@ class WindowedCopy(Generic[ItemT]):
     ) -> list[tuple[ItemT, Copied]]:
         """Set bad objects aside and write them again."""
         for _, copied in bad:
-            self.slot.store.quarantine(object_key(self.slot.tenant, copied.digest))
+            # What lies in objects of others is written whole instead: theirs may be good elsewhere.
+            if not copied.extents:
+                self.slot.store.quarantine(object_key(self.slot.tenant, copied.digest))
         self.control.fence()
         with self.slot.store.begin(self.slot.task) as window:
             done = self._put(_one_by_one([item for item, _ in bad]), window, workers=checkers)
@@ -297,7 +298,7 @@ class WindowedCopy(Generic[ItemT]):
 
 
 def _written_bytes(done: Sequence[tuple[object, Copied]]) -> int:
-    return sum(c.packed_length for _, c in done if c.outcome is PutOutcome.WRITTEN)
+    return sum(copied.moved for _, copied in done)
 
 
 def _one_by_one(items: Sequence[ValueT]) -> Callable[[], ValueT | None]:

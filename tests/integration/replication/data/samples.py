@@ -58,12 +58,14 @@ def replicate(
     *,
     task: str = "replicate",
     options: CopyOptions = SMALL,
+    base: Manifest | None = None,
 ) -> Manifest:
     return replicate_disk(
         Origin(origin, TENANT, manifest),
         Slot(target, TENANT, task),
         control or Control(),
         options=options,
+        base=base,
     )
 
 
