@@ -6,12 +6,15 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from services.replication.content.keys import manifest_key, object_key, version_ref_key
+from services.replication.content.manifest import Extent, build_manifest
+from services.replication.content.sealing import put_manifest
 from services.replication.content.segment_io import read_manifest
 from services.replication.domain.states import CopyState, Health, RegionState
 from services.replication.domain.verification import Depth, Finding, Target
@@ -168,6 +171,33 @@ def test_without_a_good_copy_nothing_is_set_aside_and_the_replica_stays_damaged(
     flip(path_of(near, key), 10)
     assert look(world).health is Health.GOOD
     assert world.replica("far").failures == 0
+    assert_sound(world, UID, DISKS)
+
+
+def test_a_segment_whose_leaf_is_bad_in_a_shared_pack_gets_an_object_of_its_own(world: World):
+    publish(world, {"home": 1, "far": 1})
+    store = world.slot_store("far")
+    key = key_of(world, "manifest")
+    plain = read_manifest(store, TENANT, bytes.fromhex(key.rsplit("/", 1)[1]))
+    first, second = plain.segments()
+    pack, name = bytes(65536), bytes(range(32))
+    pack += store.read(object_key(TENANT, second.digest), limit=1 << 27)
+    with store.begin("pack") as window:
+        window.put(object_key(TENANT, name), [memoryview(pack)])
+        window.commit()
+    packed = replace(second, extents=(Extent(name, 65536, second.packed_length),))
+    for gone in (key, object_key(TENANT, second.digest)):
+        path_of(store, gone).unlink()
+    manifest = build_manifest(plain.header, (first, packed), tuple(plain.pages()))
+    put_manifest(store, TENANT, "pack", manifest=manifest)
+    assert not look(world).is_damage
+    flip(path_of(store, object_key(TENANT, name)), 65536 + 10)
+    finding = look(world)
+    assert (finding.damaged_bytes, finding.repaired_bytes) == (second.packed_length,) * 2
+    assert finding.health is Health.GOOD
+    # Others may need what is good of the pack.
+    assert store.length(object_key(TENANT, name)) == len(pack)
+    assert read_manifest(store, TENANT, plain.root).data == plain.data
     assert_sound(world, UID, DISKS)
 
 
