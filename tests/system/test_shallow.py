@@ -1,7 +1,5 @@
 """Shallow versions with all three services: read at their sources, then promoted."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -22,6 +20,7 @@ from stoa.replication.v1.blob_service_pb2_grpc import BlobServiceStub
 from stoa.replication.v1.image_disk_service_pb2_grpc import ImageDiskServiceStub
 from stoa.type.v1 import storage_pb2
 
+from tests.large_files import large_files
 from tests.system.disks import noise
 from tests.system.errors import refusal
 from tests.system.installation import Client, Installation, eventually, installed
@@ -42,19 +41,13 @@ pytestmark = pytest.mark.timeout(240)
 
 TIB: Final = 1 << 40
 FULL, SHALLOW = storage_pb2.REPLICATION_MODE_FULL, storage_pb2.REPLICATION_MODE_SHALLOW
-# Few file systems of disks take a file of 32 TiB; one in memory does, and needs no room for it.
-TMPFS: Final = Path("/dev/shm")
 
 
 @pytest.fixture(scope="module")
 def vhds(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The directory that the operator allows as a source in the home region."""
-    folder = tmp_path_factory.mktemp("vhds")
-    if TMPFS.is_dir():
-        folder = TMPFS / f"stoa-{os.getpid()}-{folder.name}"
-        folder.mkdir()
-    yield folder
-    shutil.rmtree(folder)
+    with large_files(tmp_path_factory.mktemp("vhds")) as folder:
+        yield folder
 
 
 @pytest.fixture(scope="module")
@@ -147,7 +140,6 @@ def request_of(
     )
 
 
-@pytest.mark.skipif(not TMPFS.is_dir(), reason="no tmpfs, and few file systems take 32 TiB files")
 def test_32_tib_are_there_at_once_33_are_refused_and_neither_is_copied(
     allowing: Installation, owner: Client, vhds: Path
 ) -> None:

@@ -1,7 +1,7 @@
 """Shallow versions: nothing is copied, until they are promoted; then everything is."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -26,10 +26,10 @@ from services.replication.store.reader_seats import LeasedSeats
 from services.replication.usecases.retry import Retry
 from services.replication.usecases.settings import EngineSettings
 from tests.integration.replication.world import MIB, World, some_bytes
+from tests.large_files import large_files
 
 UID = "a" * 32
 TIB = 1 << 40
-TMPFS = Path("/dev/shm")
 
 
 def shallow(
@@ -278,20 +278,14 @@ def test_the_places_of_readers_go_with_the_version(world: World):
 
 
 @pytest.fixture
-def sparse(db: Database, tmp_path: Path):
-    """A world whose source files lie where a file may have 32 TiB and more."""
-    if not TMPFS.is_dir():
-        pytest.skip("no tmpfs at /dev/shm, and few file systems take a file of 32 TiB")
-    found = World(db, tmp_path).create_schema()
-    folder = TMPFS / f"stoa-{os.getpid()}-{tmp_path.name}"
-    folder.mkdir()
-    (tmp_path / "files").symlink_to(folder)
-    found.add_region("home")
-    yield found
-    found.close()
-    for one in folder.iterdir():
-        one.unlink()
-    folder.rmdir()
+def sparse(db: Database, tmp_path: Path) -> Iterator[World]:
+    """A world whose source files may be larger than what most file systems take."""
+    with large_files(tmp_path) as folder:
+        found = World(db, tmp_path).create_schema()
+        (tmp_path / "files").symlink_to(folder)
+        found.add_region("home")
+        yield found
+        found.close()
 
 
 def huge(world: World, size: int) -> DiskSource:
