@@ -23,6 +23,7 @@ from services.replication.domain.region import Region
 from services.replication.domain.states import CopyState, ReplicationMode
 from services.replication.ports.outside import SourceFiles, Stores
 from services.replication.ports.rows import UnitOfWork
+from services.replication.usecases.bases import Wanted
 from services.replication.usecases.origins import Origins
 from services.replication.usecases.plan_facts import Known
 from services.replication.usecases.source_opening import SourceOpening, name_of
@@ -36,6 +37,7 @@ class _Content:
     size: int
     data: int
     location: str
+    disk: str = ""
     origin: Origin | None = None
 
 
@@ -100,7 +102,7 @@ class Planning:
             slot = self._origins.slot(best.location, best.slot)
             store = self._stores.open(best.location, slot)
             manifest = read_manifest(store, desired.tenant, bytes.fromhex(root))
-            return _hashed(Origin(store, desired.tenant, manifest), best.location)
+            return _hashed(disk, Origin(store, desired.tenant, manifest), best.location)
         if known.lost:
             raise CopyFailed(
                 "NO_COPY_SOURCE", Code.DATA_LOSS, "no replica of the version can be copied from"
@@ -108,7 +110,7 @@ class Planning:
         with self._sources.opened(disk, desired.home, failures=0) as opened:
             content = opened.content
             if isinstance(content, Origin):
-                return _hashed(content, opened.location)
+                return _hashed(disk, content, opened.location)
             data = sum(one.data_bytes(content.size) for one in source_segments(content))
             return _Content(content.size, data, opened.location)
 
@@ -141,7 +143,7 @@ class Planning:
         for slot in placement.chosen:
             if slot in there or obstacle is not None:
                 continue
-            count, problem = self._missing(region, slot, contents, desired.tenant, now=known.now)
+            count, problem = self._missing(region, slot, contents, desired, now=known.now)
             missing.append(count)
             if problem is not None:
                 looked_at = problem.reason == "STORE_FULL"
@@ -166,7 +168,7 @@ class Planning:
         region: Region,
         slot_id: str,
         contents: Sequence[_Content],
-        tenant: str,
+        desired: DesiredReplicas,
         *,
         now: datetime,
     ) -> tuple[int, Cause | None]:
@@ -174,7 +176,7 @@ class Planning:
         place = {"location": region.id, "slot": slot_id}
         try:
             store = self._stores.open(region.id, self._origins.slot(region.id, slot_id))
-            count = _lacking(contents, store, tenant)
+            count = self._lacking(contents, store, desired, (region.id, slot_id))
             free = store.free_bytes()
         except (DataError, CopyFailed) as error:
             return sum(one.data for one in contents), cause_of(error, now, **place)
@@ -189,10 +191,34 @@ class Planning:
         )
         return count, full
 
+    def _lacking(
+        self,
+        contents: Sequence[_Content],
+        store: Store,
+        desired: DesiredReplicas,
+        place: tuple[str, str],
+    ) -> int:
+        """Answer the bytes that copies of all disks, one after the other, would write."""
+        planned: set[bytes] = set()
+        total = 0
+        for one in contents:
+            if one.origin is None:
+                total += one.data
+                continue
+            wanted = Wanted(desired.uid, desired.version, desired.tenant, one.disk)
+            total += plan_disk(
+                *(one.origin.manifest, store, desired.tenant),
+                planned=planned,
+                origin=one.origin.store,
+                base=self._origins.base(store, place, wanted),
+            ).missing
+        return total
 
-def _hashed(origin: Origin, location: str) -> _Content:
+
+def _hashed(disk: DesiredDisk, origin: Origin, location: str) -> _Content:
     manifest = origin.manifest
-    return _Content(manifest.header.logical_size, manifest.occupied_bytes, location, origin=origin)
+    size = manifest.header.logical_size
+    return _Content(size, manifest.occupied_bytes, location, disk.disk, origin)
 
 
 def _shallow(location: str, contents: Sequence[_Content], obstacle: Cause | None) -> RegionPlan:
@@ -200,18 +226,6 @@ def _shallow(location: str, contents: Sequence[_Content], obstacle: Cause | None
     data = sum(one.data for one in contents)
     size = sum(one.size for one in contents)
     return RegionPlan(location, size=size, zero=size - data, deduplicated=data, obstacle=obstacle)
-
-
-def _lacking(contents: Sequence[_Content], store: Store, tenant: str) -> int:
-    """Answer the bytes that copies of all disks, one after the other, would write into a slot."""
-    planned: set[bytes] = set()
-    total = 0
-    for one in contents:
-        if one.origin is None:
-            total += one.data
-        else:
-            total += plan_disk(one.origin.manifest, store, tenant, planned=planned).missing
-    return total
 
 
 def _priced(plan: RegionPlan, known: Known) -> RegionPlan:
