@@ -30,6 +30,8 @@ class StoreUnavailable(DataError):
 
     error_class = ErrorClass.TRANSIENT
     reason = "STORE_UNAVAILABLE"
+    # Whether it was met where a copy writes, and not where it reads.
+    of_target: bool = False
 
 
 class StoreIoError(DataError):

@@ -242,6 +242,9 @@ class ReplicaRows(Protocol):
     def running(self, now: datetime, location: str = "") -> Sequence[tuple[str, str, int]]:
         """Answer, by region and tenant, how many copies are held; of one region or all."""
 
+    def copies_into(self, location: str, slot: str, now: datetime) -> int:
+        """Answer how many copies into a slot are held."""
+
     def owned(self, owner: str) -> Sequence[Replica]:
         """Answer the tasks that a process holds."""
 
@@ -337,6 +340,19 @@ class OperationRows(Protocol):
         """End an operation with an error."""
 
 
+class BreakerRows(Protocol):
+    """Slots that did not answer when they were last tried."""
+
+    def all(self) -> Mapping[tuple[str, str], tuple[int, datetime]]:
+        """Answer, by region and slot, the failures since the last success, and the pause's end."""
+
+    def fail(self, location: str, slot: str, until: datetime) -> int:
+        """Count a failure, after which nothing is tried until then; answer the count."""
+
+    def reset(self, location: str, slot: str) -> None:
+        """Forget the failures of a slot that answers."""
+
+
 class Tx(Protocol):
     """One transaction; its parts see each other's changes."""
 
@@ -355,6 +371,10 @@ class Tx(Protocol):
     @property
     def replicas(self) -> ReplicaRows:
         """Replicas."""
+
+    @property
+    def breakers(self) -> BreakerRows:
+        """Slots that do not answer."""
 
     @property
     def verifications(self) -> VerificationRows:

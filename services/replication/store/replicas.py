@@ -116,6 +116,12 @@ class ReplicaTable:
             statement = statement.where(_T.location == location)
         return [(row[0], row[1], int(row[2])) for row in self._connection.execute(statement)]
 
+    def copies_into(self, location: str, slot: str, now: datetime) -> int:
+        """Answer how many copies into a slot are held."""
+        held = (_T.owner != "", _T.lease_time > now, _T.intent == "COPY")
+        statement = select(func.count()).where(*held, _T.location == location, _T.slot == slot)
+        return int(self._connection.execute(statement).scalar_one())
+
     def owned(self, owner: str) -> Sequence[Replica]:
         """Answer the tasks that a process holds."""
         return _REPLICAS.all(self._connection, _REPLICAS.select.where(_T.owner == owner))

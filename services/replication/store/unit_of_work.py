@@ -14,6 +14,7 @@ from services.kernel.feed.log import FeedLog
 from services.replication.ports.rows import Request, Tx
 from services.replication.store import tables
 from services.replication.store.blobs import BlobTable
+from services.replication.store.breakers import BreakerTable
 from services.replication.store.feed import FeedTable
 from services.replication.store.regions import RegionTable
 from services.replication.store.replicas import ReplicaTable
@@ -86,6 +87,7 @@ class SqlTx:
         self.versions: Final = VersionTable(connection)
         self.replications: Final = ReplicationTable(connection)
         self.replicas: Final = ReplicaTable(connection)
+        self.breakers: Final = BreakerTable(connection)
         self.verifications: Final = VerificationTable(connection)
         self.blobs: Final = BlobTable(connection)
         self.feed: Final = FeedTable(connection, kernel.feed_log)

@@ -142,6 +142,7 @@ class Claims:
         for location, tenant, count in tx.replicas.running(tx.now()):
             regions[location] += count
             tenants[tenant] += count
+        now, breakers = tx.now(), tx.breakers.all()
         limits: dict[str, int] = {}
         chosen: list[Replica] = []
         # As many again for those that other processes take meanwhile.
@@ -154,8 +155,10 @@ class Claims:
             if replica.intent is Intent.COPY:
                 if location not in limits:
                     limits[location] = self._limit(tx.regions.get(location))
-                waits = regions[location] >= limits[location]
-                if waits or isinstance(self._origins.choose(tx, replica), Wait):
+                full = regions[location] >= limits[location]
+                failures, until = breakers.get((location, replica.slot), (0, now))
+                broken = failures >= self.settings.breaker_failures and until > now
+                if full or broken or isinstance(self._origins.choose(tx, replica), Wait):
                     continue
                 regions[location] += 1
                 tenants[tenant] += 1
@@ -166,10 +169,20 @@ class Claims:
         own = region.limits.concurrent_copies if region and region.limits else None
         return own or self.settings.region_copies
 
-    def _has_room(self, tx: Tx, location: str) -> bool:
-        """Count again what is copied into a region, while no other process can begin a copy."""
+    def _has_room(self, tx: Tx, replica: Replica) -> bool:
+        """Count again what is copied into a region, while no other process can begin a copy.
+
+        A slot that did not answer several times is tried by one copy at a time, until one ends
+        well.
+        """
+        location, slot, now = replica.location, replica.slot, tx.now()
         limit = self._limit(tx.regions.lock(location))
-        return sum(count for _, _, count in tx.replicas.running(tx.now(), location)) < limit
+        if sum(count for _, _, count in tx.replicas.running(now, location)) >= limit:
+            return False
+        failures, until = tx.breakers.all().get((location, slot), (0, now))
+        if failures < self.settings.breaker_failures:
+            return True
+        return until <= now and tx.replicas.copies_into(location, slot, now) == 0
 
     def _claim(self, tx: Tx, *, owner: str, seen: Replica) -> Task | None:
         key = seen.version, seen.location, seen.slot
@@ -179,7 +192,7 @@ class Claims:
         if version is None or replica is None or not _is_free(replica, now):
             return None
         copying = replica.intent is Intent.COPY
-        if copying and not self._has_room(tx, replica.location):
+        if copying and not self._has_room(tx, replica):
             return None
         replica = replace(
             replica,

@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from services.kernel.errors import Code
 from services.replication.content import progress as content
@@ -24,11 +24,13 @@ from services.replication.domain.failures import CopyFailed, Remedy
 from services.replication.domain.records import ReplicaDisk, VersionDisk
 from services.replication.domain.states import CopyState, Intent, ReplicationMode
 from services.replication.ports.outside import Rights, SourceFiles, Stores
+from services.replication.usecases.bases import Wanted
 from services.replication.usecases.claims import Task
 from services.replication.usecases.metering import Carried, Meter
 from services.replication.usecases.origins import FromReplica, Lost, Origins, Wait
 from services.replication.usecases.shallow import ShallowReplicas, require_size
 from services.replication.usecases.source_opening import SourceOpening
+from services.replication.usecases.target_store import TargetStore, of_target
 from services.replication.usecases.tasks import Tasks
 
 _STATES: Final = {
@@ -154,10 +156,15 @@ class CopyReplica:
         slot = self._origins.slot(replica.location, replica.slot)
         region = self._origins.region(replica.location)
         limits = region.limits if region is not None else None
-        store = self._stores.open(replica.location, slot)
-        return self._stores.limited(
-            store, replica.location, limits.bandwidth_bytes_per_second if limits else None
+        with of_target():
+            store = self._stores.open(replica.location, slot)
+        target: Any = TargetStore(
+            self._stores.limited(
+                store, replica.location, limits.bandwidth_bytes_per_second if limits else None
+            )
         )
+        marked: Store = target
+        return marked
 
     def _check_rights(self, task: Task) -> None:
         """Ask again whether the subject may what is being done for them (DESIGN 4)."""
@@ -190,7 +197,11 @@ class CopyReplica:
             with self._suspecting(task.version.uid, place, disk.disk):
                 manifest = read_manifest(store, task.version.tenant, root)
                 found = replicate_disk(
-                    Origin(store, task.version.tenant, manifest), slot, control, options=options
+                    Origin(store, task.version.tenant, manifest),
+                    slot,
+                    control,
+                    options=options,
+                    base=self._base(work),
                 )
         else:
             home, failures = task.version.desired.home, task.replica.failures
@@ -201,7 +212,9 @@ class CopyReplica:
                 away = source_of.location != task.replica.location
                 self._tasks.came_from(task, source_of.location if away else "")
                 if isinstance(source_of.content, Origin):
-                    found = replicate_disk(source_of.content, slot, control, options=options)
+                    found = replicate_disk(
+                        source_of.content, slot, control, options=options, base=self._base(work)
+                    )
                 else:
                     slot = Slot(work.store, task.version.tenant, ingest_task(task, disk.disk))
                     found = ingest_disk(source_of.content, slot, control, options=options)
@@ -218,6 +231,11 @@ class CopyReplica:
         )
         work.enter(Phase.COMMITTING)
         return found, control.progress.sample().copied
+
+    def _base(self, work: "_DiskTask") -> Manifest | None:
+        replica, version = work.task.replica, work.task.version
+        wanted = Wanted(version.uid, version.name, version.tenant, work.disk.disk)
+        return self._origins.base(work.store, (replica.location, replica.slot), wanted)
 
     @contextlib.contextmanager
     def _suspecting(self, version: str, place: tuple[str, str], disk: str) -> Iterator[None]:

@@ -12,13 +12,15 @@ class EngineSettings:
 
     A lease that is not renewed for `lease` passes to another process. `retry_base` and
     `retry_cap` bound the pause before an attempt, which grows with full jitter. A disk of a
-    version may have `full_disk_bytes`, one of a shallow version `shallow_disk_bytes`.
+    version may have `full_disk_bytes`, one of a shallow version `shallow_disk_bytes`. After
+    `breaker_failures` in a row a slot that does not answer is tried by one copy at a time.
     """
 
     lease: timedelta = timedelta(seconds=30)
     time_budget: timedelta = timedelta(hours=24)
     attempts: int = 8
     region_copies: int = 4
+    breaker_failures: int = 3
     progress_every: float = 0.5
     retry_base: float = 0.5
     retry_cap: float = 60.0

@@ -12,7 +12,7 @@ from typing import Final, TypeVar
 
 from services.kernel.backoff import backoff
 from services.kernel.errors import Code
-from services.replication.content.errors import Cancelled, FenceLost
+from services.replication.content.errors import Cancelled, FenceLost, StoreUnavailable
 from services.replication.domain.aggregate import replica_state
 from services.replication.domain.failures import Remedy, cause_of, make_cause, meaning_of
 from services.replication.domain.names import disk_order
@@ -158,6 +158,7 @@ class Tasks:
                 ),
                 *disks,
             )
+            ledger.tx.breakers.reset(replica.location, replica.slot)
             self._count_crossed(ledger, replica, disks)
             _let_go_of_source(ledger, replica)
 
@@ -204,8 +205,19 @@ class Tasks:
                 if given_up
             ]
             ledger.put(changed, *disks)
+            if isinstance(error, StoreUnavailable) and error.of_target:
+                self._break(ledger, replica)
 
         self._change(task, change)
+
+    def _break(self, ledger: Ledger, replica: Replica) -> None:
+        """Leave a slot alone that does not answer, the longer the more often it was tried."""
+        breakers, now = ledger.tx.breakers, ledger.now
+        failures, _ = breakers.all().get((replica.location, replica.slot), (0, now))
+        beyond = failures + 2 - self.settings.breaker_failures
+        base, cap = self.settings.retry_base, self.settings.retry_cap
+        pause = backoff(beyond, base=base, cap=cap) if beyond > 0 else 0.0
+        breakers.fail(replica.location, replica.slot, now + timedelta(seconds=pause))
 
     def require(self, task: Task, intent: Intent) -> None:
         """Check that a replica is meant to become this, by this worker; FenceLost, Cancelled."""
