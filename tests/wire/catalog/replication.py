@@ -202,7 +202,8 @@ class Replication(
         with self.arrived:
             self.planned.append(request.desired)
             self.arrived.notify_all()
-        return self.plans(request.desired, context)
+        plan: replication_plan_pb2.PlanReplicasResponse = self.plans(request.desired, context)
+        return plan
 
     def CancelReplication(self, request: Any, context: Any) -> replication_pb2.Replication:
         if self.refusal is not None:
