@@ -91,6 +91,15 @@ def test_subscriptions_of_different_groups_have_different_chains_at_one_root():
         assert held_along(index, FOREIGN) == held_along(index, "subscriptions/unknown") == ["/"]
 
 
+def test_management_groups_and_what_lies_in_none_have_different_chains_at_one_root():
+    index = world(*(assign("r1", one, id=f"a{place}") for place, one in enumerate(EVERYWHERE)))
+    for _ in range(2):
+        assert held_along(index, "regions/eastus") == ["/"]
+        assert held_along(index, IMAGES) == [IMAGES, TENANT, PLATFORM, ROOT_GROUP, "/"]
+        assert held_along(index, PLATFORM) == [PLATFORM, TENANT, ROOT_GROUP, "/"]
+        assert held_along(index, TENANT) == [TENANT, "/"]
+
+
 def test_the_grant_behind_a_view_is_told_where_it_covers_the_subscription():
     index = world(grant(subscriptions={CONSUMER}))
     below = "locations/x/sharedgalleries/opaque-1/images/ubuntu"
