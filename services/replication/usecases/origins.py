@@ -5,6 +5,8 @@ from functools import partial
 from typing import Final
 
 from services.kernel.errors import Code
+from services.replication.content.manifest import Manifest
+from services.replication.content.store import Store
 from services.replication.domain.desired import DesiredDisk, DiskSource, SourceKind
 from services.replication.domain.failures import CopyFailed, Remedy
 from services.replication.domain.records import Replica, Version
@@ -21,6 +23,7 @@ from services.replication.domain.topology import (
 )
 from services.replication.ports.outside import BlobSources
 from services.replication.ports.rows import Tx, UnitOfWork
+from services.replication.usecases.bases import Wanted, base_of
 
 __all__ = ["FromReplica", "FromSource", "Lost", "Origins", "Place", "Wait"]
 
@@ -82,6 +85,10 @@ class Origins:
         copies = [one for one in found if one.is_readable and not one.is_shallow]
         copies.sort(key=lambda one: not one.is_good)
         return tuple(self.slot(location, one.slot) for one in copies)
+
+    def base(self, store: Store, place: tuple[str, str], wanted: Wanted) -> Manifest | None:
+        """Answer the older version in a slot, opened as `store`, that a disk is compared with."""
+        return base_of(self._rows, store, place, wanted)
 
     def region(self, location: str) -> Region | None:
         """Answer a region."""
