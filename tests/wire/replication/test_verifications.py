@@ -301,3 +301,13 @@ def test_the_bad_leaf_that_a_reader_met_is_mended_without_a_human(working: Servi
     eventually(is_mended, "the replica is mended")
     assert (Path(world.url("home").removeprefix("file://")) / "quarantine").is_dir()
     assert verify(world).damaged_disk_count == 0
+
+
+def test_what_lies_at_its_source_is_left_out(world: World, working: Service) -> None:
+    world.region("home", 1)
+    desired = world.desired({"os": world.blob(os_bytes(world))}, {"home": 1})
+    desired.replication_mode = storage_pb2.REPLICATION_MODE_SHALLOW
+    told(world.watch(world.ensure(desired).replication, 0))
+    found = verify(world)
+    assert (found.verified_disk_count, found.damaged_disk_count) == (0, 0)
+    assert list(found.findings) == []
