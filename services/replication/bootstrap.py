@@ -58,6 +58,7 @@ from services.replication.servicers.watch_hub import WatchHub
 from services.replication.store import tables
 from services.replication.store.blob_sources import BlobSourceTable
 from services.replication.store.feed import FeedReader, feed_item, initialise
+from services.replication.store.flows import Flows
 from services.replication.store.reader_seats import LeasedSeats
 from services.replication.store.schema import MIGRATIONS, REVISION
 from services.replication.store.unit_of_work import SqlTx, SqlUnitOfWork
@@ -183,6 +184,7 @@ def open_parts(config: Config, stack: ExitStack, telemetry: Telemetry) -> Parts:
     clock = SystemClock()
     stores = StorePool(
         clock,
+        Flows(db, clock),
         root=config.store_root,
         margin_bytes=config.store_margin_bytes,
     )

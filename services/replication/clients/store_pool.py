@@ -7,7 +7,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from services.kernel.clock import Clock
-from services.replication.clients.throttle import ThrottledStore, TokenBucket
+from services.replication.clients.throttle import Flow, RegionBucket, ThrottledStore
 from services.replication.content.errors import (
     DataError,
     ReplicaMismatch,
@@ -36,16 +36,18 @@ class StorePool:
     def __init__(
         self,
         clock: Clock,
+        flow: Flow,
         *,
         root: Path | None = None,
         margin_bytes: int = 0,
     ) -> None:
         self._clock: Final = clock
+        self._flow: Final = flow
         self._root: Final = root
         self._margin: Final = margin_bytes
         self._lock: Final = threading.Lock()
         self._open: Final[dict[tuple[str, str], Store]] = {}
-        self._buckets: Final[dict[str, TokenBucket]] = {}
+        self._buckets: Final[dict[str, RegionBucket]] = {}
 
     def probe(self, address: StoreAddress, *, replica_id: str = "") -> SlotProbe:
         """Look at a store without changing it; with a `replica_id`, whether it is that one."""
@@ -119,7 +121,9 @@ class StorePool:
         with self._lock:
             bucket = self._buckets.get(location)
             if bucket is None:
-                bucket = self._buckets[location] = TokenBucket(bytes_per_second)
+                bucket = self._buckets[location] = RegionBucket(
+                    self._flow, location, bytes_per_second
+                )
             bucket.set_rate(bytes_per_second)
         limited: Any = ThrottledStore(store, bucket)
         found: Store = limited

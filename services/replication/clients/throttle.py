@@ -1,10 +1,10 @@
-"""A limit on the bytes that all copies of a process write into one region."""
+"""Limits on the bytes that are written into one region, and read by a scrub."""
 
 import threading
 import time
 from collections.abc import Sequence
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Protocol, Self
 
 from services.replication.content.store import PutOutcome, Store, Window
 
@@ -32,10 +32,57 @@ class TokenBucket:
             time.sleep(wait)
 
 
+class Bucket(Protocol):
+    """Lets bytes pass at a rate."""
+
+    def take(self, length: int) -> None:
+        """Wait until `length` bytes may pass."""
+
+
+class Flow(Protocol):
+    """Counts what goes into regions, over all processes."""
+
+    def take(self, location: str, seconds: float) -> float:
+        """Let so much pass as a region takes in `seconds`; answer how many to wait for it."""
+
+
+class RegionBucket:
+    """Lets `rate` bytes per second pass into a region, by all processes together.
+
+    At least a quarter of a second's worth is asked for at once: many small pieces are no load for
+    the database. What a process does not use of it is lost to the others until it goes on.
+    """
+
+    def __init__(self, flow: Flow, location: str, rate: int) -> None:
+        self._flow: Final = flow
+        self._location: Final = location
+        self._lock: Final = threading.Lock()
+        self._rate = rate
+        self._left = 0
+
+    def set_rate(self, rate: int) -> None:
+        """Change the limit; it holds from the next piece on."""
+        with self._lock:
+            self._rate = rate
+
+    def take(self, length: int) -> None:
+        """Wait until `length` bytes may pass; Unavailable while the database is away."""
+        wait = 0.0
+        with self._lock:
+            missing = length - self._left
+            if missing > 0:
+                more = max(missing, self._rate // 4)
+                wait = self._flow.take(self._location, more / self._rate)
+                self._left += more
+            self._left -= length
+        if wait > 0:
+            time.sleep(wait)
+
+
 class ThrottledStore:
     """A store whose windows take their bytes from a bucket; all else goes through."""
 
-    def __init__(self, store: Store, bucket: TokenBucket) -> None:
+    def __init__(self, store: Store, bucket: Bucket) -> None:
         self._store: Final = store
         self._bucket: Final = bucket
 
@@ -50,7 +97,7 @@ class ThrottledStore:
 class ThrottledWindow:
     """A window that waits before each object."""
 
-    def __init__(self, window: Window, bucket: TokenBucket) -> None:
+    def __init__(self, window: Window, bucket: Bucket) -> None:
         self._window: Final = window
         self._bucket: Final = bucket
 

@@ -48,6 +48,7 @@ from services.replication.domain.states import (
 from services.replication.store import tables
 from services.replication.store.blob_sources import BlobSourceTable
 from services.replication.store.feed import initialise
+from services.replication.store.flows import Flows
 from services.replication.store.unit_of_work import SqlUnitOfWork
 from services.replication.usecases.claims import Claims
 from services.replication.usecases.copying import CopyReplica
@@ -117,7 +118,7 @@ class World:
 
     def __post_init__(self) -> None:
         self.rows = SqlUnitOfWork(self.db)
-        self.stores = StorePool(SystemClock())
+        self.stores = StorePool(SystemClock(), Flows(self.db, SystemClock()))
         self.files = SourceFiles(
             parse_source_stores({"vhds": f"home file://{self.root / 'files'}"})
         )
