@@ -177,6 +177,10 @@ class Reader:
             at += form.journal_entry.size
             digests = [data[at + 32 * n : at + 32 * n + 32] for n in range(entry["N:"])]
             at += 32 * len(digests)
+            # The fourth field has the flags; with 2 the extents follow that replace an object.
+            if entry.values[3] & 2:
+                _, extents = struct.unpack_from("<II", data, at)
+                at += 8 + 44 * extents
             entries.append((entry, digests))
         assert at + 32 == len(data)
         return head, entries

@@ -16,7 +16,9 @@ from services.replication.content.manifest import (
     build_manifest,
 )
 from services.replication.content.refs import BlobRef, VersionRef, commit_blob, commit_version
+from services.replication.verifier.reading import DirectoryContents
 from services.replication.verifier.shapes import Shape, shape_of
+from services.replication.verifier.verification import Verification
 from tests.integration.replication.data.format_document import DOCUMENT, Format, Reader
 from tests.integration.replication.data.samples import (
     MIB,
@@ -25,6 +27,7 @@ from tests.integration.replication.data.samples import (
     ingest,
     local_store,
     make_image,
+    replicate,
 )
 
 SIZE = 1030 * MIB + 777
@@ -103,6 +106,35 @@ def packed(made: Made) -> Manifest:
     extents = (Extent(name, 6 + behind, half), Extent(name, 6, behind))
     moved = Segment(first.index, first.digest, first.packed_length, extents)
     return build_manifest(made.manifest.header, [moved, *others], list(made.manifest.pages()))
+
+
+def test_it_reads_what_a_copy_by_leaves_has_left(document: Format, tmp_path: Path) -> None:
+    stores = local_store(tmp_path / "first"), local_store(tmp_path / "second")
+    old, new = tmp_path / "old", tmp_path / "new"
+    make_image(old, 9 * MIB, [(0, 9 * MIB)])
+    content = bytearray(old.read_bytes())
+    content[MIB] ^= 1
+    content[5 * MIB] ^= 1
+    new.write_bytes(content)
+    base = replicate(ingest(old, stores[0]), *stores)
+    after = ingest(new, stores[0], task="new")
+    done = replicate(after, *stores, task="again", base=base)
+    assert any(not one.is_plain for one in done.segments())
+    reader = Reader(tmp_path / "second", document)
+    for image, manifest in ((old, base), (new, done)):
+        assert same(reader.disk(TENANT, manifest.root.hex()), image)
+    journals = files_below(tmp_path / "second" / "journals" / "again")
+    entries = [one for file in journals for one in reader.journal(file.read_bytes())[1]]
+    assert [entry["segment index"] for entry, _ in entries] == [0, 1, 2]
+    verify = Verification(DirectoryContents(str(tmp_path / "second")))
+    assert verify.run().is_sound
+    pack = next(one for one in done.segments() if not one.is_plain)
+    flipped = tmp_path / "second" / object_key(TENANT, pack.extents[1].digest)
+    damaged = bytearray(flipped.read_bytes())
+    damaged[pack.extents[1].offset] ^= 1
+    flipped.write_bytes(damaged)
+    report = Verification(DirectoryContents(str(tmp_path / "second"))).run()
+    assert set(report.findings) == {str(flipped.relative_to(tmp_path / "second"))}
 
 
 def test_it_reads_journals(made: Made, document: Format) -> None:
