@@ -13,6 +13,7 @@ BENCHMARKS = {
     "authz_calls": [],
     "calls": [],
     "catalog_reads": [],
+    "delta": ["--mib", "512"],
     "glance": [],
     "policy_check": ["1000", "100000"],
     "policy_peers": ["1000", "10000", "100000"],
