@@ -18,8 +18,10 @@ from services.replication.content.marking import journalled_digests
 from services.replication.content.progress import Checkpoint, Control, CopyOptions
 from services.replication.content.pull import pull_disk
 from services.replication.content.replicate import Origin, plan_disk
+from services.replication.content.segment_io import read_manifest
 from services.replication.content.store import Store
 from services.replication.content.verify import verify_disk
+from services.replication.stores.opening import open_store
 from tests.integration.replication.data.samples import (
     MIB,
     TENANT,
@@ -28,6 +30,7 @@ from tests.integration.replication.data.samples import (
     make_image,
     replicate,
 )
+from tests.integration.replication.data.test_kill import inodes, is_done, run_copier, scratch_bytes
 
 PAGE = 4096
 
@@ -241,3 +244,38 @@ def test_a_segment_of_which_more_than_half_changed_is_written_whole(
     found, copied = moved(away, home, ingest(image, home, task="second"), base)
     assert [segment.is_plain for segment in found.segments()] == [True, False]
     assert copied == SEGMENT_BYTES + 32 * LEAF_BYTES
+
+
+def test_a_delta_killed_again_and_again_writes_nothing_durable_twice(tmp_path: Path) -> None:
+    """SIGKILL of a real process in the middle of packs."""
+    home, away = local_store(tmp_path / "home"), local_store(tmp_path / "away")
+    data, second, base = two_versions(home, away, tmp_path)
+    planned = plan_disk(second, away, TENANT, origin=home, base=base).missing
+    home.close()
+    away.close()
+    chance = random.Random(5)
+    folders = [str(tmp_path / name) for name in ("image", "home", "away")]
+    first = inodes(tmp_path / "away")
+    told: set[int] = set()
+    said: list[str] = []
+    kills = 0
+    while not is_done(said):
+        before = inodes(tmp_path / "away")
+        lines = chance.randint(1, 3) if kills < 8 else 0
+        said = run_copier([*folders, base.root.hex()], lines=lines, delay=chance.uniform(0, 0.02))
+        kills += not is_done(said)
+        after = inodes(tmp_path / "away")
+        assert {key: after[key] for key in before} == before
+        assert scratch_bytes(tmp_path / "away") <= kills * 16 * MIB
+        now = {int(line.split()[1]) for line in said if line.startswith("replicate ")}
+        assert not told & now
+        told |= now
+    assert kills >= 3
+    written = sum(Path(path).stat().st_size for path in inodes(tmp_path / "away").keys() - first)
+    assert len(told) >= 2
+    assert written <= planned
+    with_it = open_store(str(tmp_path / "away"))
+    found = read_manifest(with_it, TENANT, second.root)
+    assert not all(segment.is_plain for segment in found.segments())
+    assert pulled(with_it, found, tmp_path) == data
+    with_it.close()
