@@ -54,6 +54,12 @@ def test_a_grant_above_subscriptions_comes_out_as_the_subscriptions_below_it():
     assert found(assign("r1", "/")).allowed == (SUBSCRIPTION, CONSUMER, worlds.FOREIGN)
 
 
+@pytest.mark.parametrize("elsewhere", ["regions/eastus", f"{worlds.TENANT}/users/bob"])
+def test_what_lies_in_no_subscription_is_not_listed(elsewhere):
+    assert found(assign("r1", elsewhere)) == Accessible()
+    assert found(assign("r1", elsewhere), assign("r1", GALLERY)) == Accessible((GALLERY,))
+
+
 def test_a_deny_below_a_grant_is_taken_out_and_one_above_leaves_nothing():
     assert found(assign("r1", GROUP), deny(DEFINITION, ALICE)) == Accessible(
         (GROUP,), (DEFINITION,)
