@@ -5,7 +5,7 @@ import pytest
 from services.kernel.names import ROOT, prefixes
 from services.policy.accessible_scopes import AccessibleScopes, Effect, Entry
 from services.policy.accessible_views import AccessibleViews, view_kind
-from services.policy.model import EVERYONE, Plane, SharingMode
+from services.policy.model import EVERYONE, Plane, SharingMode, Transaction
 from services.policy.scopes import Scope, ViewKind
 from services.policy.search import Search
 from tests.unit.policy import worlds
@@ -197,6 +197,20 @@ def test_what_comes_after_an_entry_is_the_rest(under, expand):
     assert {one.effect for one in whole} >= {Effect.ALLOWED, Effect.DENIED_HERE}
     for place, entry in enumerate(whole):
         assert list(listing.entries(entry)) == whole[place + 1 :]
+
+
+def test_a_neighbour_whose_name_begins_alike_is_listed_for_itself_alone():
+    neighbour = f"{GROUP}-2"
+    index = world(ROLE, assign("r1", GROUP), assign("r1", neighbour))
+    assert listed(index) == [Entry(GROUP, Effect.ALLOWED), Entry(neighbour, Effect.ALLOWED)]
+    assert listed(index, GROUP) == [Entry(GROUP, Effect.ALLOWED)]
+
+
+def test_below_what_is_denied_nothing_is_listed():
+    index = world(ROLE, assign("r1", ROOT), assign("r1", DEFINITION), deny(GROUP, ALICE))
+    also = index.apply(Transaction(2, (deny(GALLERY, ALICE), assign("r1", VERSION))))
+    for one in (index, also):
+        assert listed(one) == [Entry(ROOT, Effect.ALLOWED), Entry(GROUP, Effect.DENIED)]
 
 
 def test_a_region_stays_where_the_installation_is_replaced():
