@@ -383,8 +383,8 @@ def _sow_directory(owner: Robbed) -> None:
     would(owner, f"{service}.DeleteTenant", name=tenant.name)
     below = {"display_name": "Below", "parent_management_group": root}
     group = _entry(owner, "ManagementGroup", TENANT, below)
-    subscription = ask(owner, f"{service}.ListSubscriptions", page_size=10).subscriptions[-1]
-    assert subscription.name != SUBSCRIPTION
+    held = ask(owner, f"{service}.ListSubscriptions", page_size=1000).subscriptions
+    subscription = next(one for one in held if one.name != SUBSCRIPTION)
     ask(owner, f"{service}.GetSubscription", name=subscription.name)
     moved = {"name": subscription.name, "parent_management_group": group}
     mask = "parent_management_group"

@@ -186,6 +186,17 @@ VERSIONS: Final = (
             name=s.version, replica_count=2
         ),
     ),
+    Operation(
+        "PlanImageVersion",
+        (f"{VERSION}/write",),
+        lambda s: {
+            "name": s.version,
+            "remove_target_regions": target_region_requests_pb2.RemoveTargetRegionsRequest(
+                name=s.version, locations=["eastus2"]
+            ),
+        },
+    ),
+    Operation("PromoteImageVersion", (f"{VERSION}/write",), lambda s: {"name": s.shallow}),
     Operation("DeleteImageVersion", (f"{VERSION}/delete",), lambda s: {"name": s.version}),
     Operation("UndeleteImageVersion", (f"{VERSION}/write",), lambda s: {"name": s.deleted}),
 )

@@ -9,7 +9,7 @@ from google.longrunning import operations_pb2
 from google.protobuf.descriptor_pool import Default
 from google.protobuf.message_factory import GetMessageClass
 from stoa.authz.v1 import permission_pb2, role_definition_pb2, role_definition_service_pb2
-from stoa.type.v1 import os_type_pb2
+from stoa.type.v1 import os_type_pb2, storage_pb2
 
 from tests.wire.authz.installation import World as Policy
 from tests.wire.catalog.deletions import delete, gone, keeping
@@ -121,6 +121,13 @@ class Scene:
     @cached_property
     def version(self) -> str:
         return str(self.world.finished(self.definition, regions=("eastus", "eastus2")).name)
+
+    @cached_property
+    def shallow(self) -> str:
+        """A version whose bytes stay at its source."""
+        mode = storage_pb2.REPLICATION_MODE_SHALLOW
+        made, _ = self.world.version(self.definition, "8.0.0", replication_mode=mode)
+        return str(made.name)
 
     @cached_property
     def deleted(self) -> str:

@@ -61,8 +61,9 @@ def everything(world: World) -> dict[str, list[Any]]:
     return {
         one.name: sorted(map(repr, read(lambda c, t=one: c.execute(t.select()).all())))  # type: ignore[misc]
         for one in kept
-        # Leases are renewed, and how far the feed is applied goes on, whatever anybody plans.
-        if "lease" not in one.name and "cursor" not in one.name
+        # Leases are renewed, how far the feed is applied goes on, and what others deleted is
+        # purged in its time, whatever anybody plans.
+        if "lease" not in one.name and "cursor" not in one.name and "deleted" not in one.name
     }
 
 
