@@ -35,10 +35,11 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCES = ROOT / "services/policy"
 TESTS = ROOT / "tests/unit/policy"
 EQUIVALENT = ROOT / "docs/mutation.md"
-#: What decides, in the order of what matters most.
+#: What decides, in the order of what matters most. Lists of what is accessible are no part of it:
+#: that they cover what a question allows, and nothing else, is shown over random worlds.
 MODULES = """
     evaluation search scopes matching memberships conditions condition_syntax sharing actions
-    directory tree callers index accessible accessible_scopes accessible_views
+    directory tree callers index accessible
 """
 #: Tests that decide questions; asked where those of the module itself notice nothing.
 DECIDING = """
