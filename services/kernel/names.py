@@ -28,6 +28,8 @@ _FORBIDDEN_IN_ID = re.compile(r"[^\x20-\x7e]|[/%\\]")
 # No rule of `id_problem` can fail for these, which most ids are.
 _ORDINARY_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _VERSION = re.compile(r"([0-9]+)\.([0-9]+)\.([0-9]+)")
+# Where a number of a version may begin with a zero that its key has not.
+_LEADING_ZERO = re.compile(r"[/.]0[0-9]")
 _UPPER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
@@ -44,7 +46,8 @@ def key(name: str) -> str:
     fails, and is its own fixed point: `key(key(name)) == key(name)`.
     """
     folded = fold(name)
-    if "versions/" not in folded:
+    # Most names are their own keys, which is found out without taking them apart.
+    if "versions/" not in folded or _LEADING_ZERO.search(folded) is None:
         return folded
     segments = folded.split("/")
     for index in range(1, len(segments), 2):
