@@ -15,7 +15,7 @@ BENCHMARKS = {
     "catalog_reads": [],
     "delta": ["--mib", "512"],
     "glance": [],
-    "policy_check": ["1000", "100000"],
+    "policy_check": ["1000", "100000", "1000000"],
     "policy_peers": ["1000", "10000", "100000"],
     "revocation": [],
     "replication_data": ["--mib", "512"],

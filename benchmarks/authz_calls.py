@@ -14,14 +14,12 @@ Servers run on the first core, the client on the last.
 
 import argparse
 import os
-import random
 import socket
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -35,15 +33,10 @@ from stoa.authz.v1 import (
     authorization_service_pb2_grpc,
     check_pb2,
     decision_pb2,
-    directory_service_pb2_grpc,
-    group_pb2,
-    role_assignment_pb2,
-    role_assignment_service_pb2,
-    role_assignment_service_pb2_grpc,
-    user_pb2,
 )
 from stoa.catalog.v1 import image_version_requests_pb2
 
+from benchmarks.authz_reader import GALLERIES, QUESTIONS, Reader
 from benchmarks.calls import CORES, Arm, Measured, measure, pin, servers_of
 from benchmarks.deciding_server import WAYS
 from benchmarks.installation import Installation, installation, with_image
@@ -52,10 +45,7 @@ from services.kernel.names import ROOT, fold
 from services.policy.accessible_scopes import AccessibleScopes
 from services.policy.scopes import Scope
 
-READER = "roleDefinitions/acdd72a7-3385-48ef-bd42-f606fba81ae7"
-PAGE = 1_000
 BATCH = 100
-QUESTIONS = 20_000
 
 Round = dict[str, Measured]
 
@@ -126,65 +116,6 @@ def rounds_of(client: Any, arms: list[Arm], chosen: argparse.Namespace) -> list[
     return found
 
 
-class Reader:
-    """Somebody in a group who may read a thousand galleries, half of them through the group."""
-
-    def __init__(self, one: Installation) -> None:
-        settled = one.client["client"]
-        self.tenant, self.subscription = settled["tenant"], settled["subscription"]
-        self.names = [
-            f"subscriptions/{self.subscription}/resourceGroups/rg{number % 20}/galleries/g{number}"
-            for number in range(PAGE)
-        ]
-        with grpc.insecure_channel(one.endpoint("authz")) as channel:
-            self._create(channel, (("authorization", f"Bearer {one.token()}"),))
-        self.token = one.token("--subject", "reader")
-
-    def _create(self, channel: grpc.Channel, metadata: Any) -> None:
-        directory = directory_service_pb2_grpc.DirectoryServiceStub(channel)
-        tenant = f"tenants/{self.tenant}"
-        user = user_pb2.User(display_name="R", user_principal_name="reader@example.org")
-        directory.CreateUser(
-            user_pb2.CreateUserRequest(parent=tenant, user_id="reader", user=user),
-            metadata=metadata,
-        )
-        directory.CreateGroup(
-            group_pb2.CreateGroupRequest(
-                parent=tenant, group_id="readers", group=group_pb2.Group(display_name="R")
-            ),
-            metadata=metadata,
-        )
-        directory.AddGroupMembers(
-            group_pb2.AddGroupMembersRequest(
-                group=f"{tenant}/groups/readers", members=[f"{tenant}/users/reader"]
-            ),
-            metadata=metadata,
-        )
-        assignments = role_assignment_service_pb2_grpc.RoleAssignmentServiceStub(channel)
-
-        def assign(number: int) -> None:
-            who = ("users/reader", "groups/readers")[number % 2]
-            assignments.CreateRoleAssignment(
-                role_assignment_service_pb2.CreateRoleAssignmentRequest(
-                    parent=self.names[number],
-                    role_assignment=role_assignment_pb2.RoleAssignment(
-                        role_definition=READER, principal=f"{tenant}/{who}"
-                    ),
-                ),
-                metadata=metadata,
-            )
-
-        with ThreadPoolExecutor(16) as pool:
-            list(pool.map(assign, range(PAGE)))
-
-    def questions(self) -> list[str]:
-        chosen = random.Random(4)
-        return [
-            f"{chosen.choice(self.names)}/images/i{number % 7}/versions/1.0.{number}"
-            for number in range(QUESTIONS)
-        ]
-
-
 def questions(one: Installation, reader: Reader, client: Any, chosen: Any) -> list[Round]:
     """Measure Check, BatchCheck and ListAccessible, one call at a time."""
     target = one.endpoint("authz")
@@ -197,7 +128,7 @@ def questions(one: Installation, reader: Reader, client: Any, chosen: Any) -> li
         check_pb2.BatchCheckRequest(items=items[begin : begin + BATCH])
         for begin in range(0, QUESTIONS, BATCH)
     ]
-    lists = [access_pb2.ListAccessibleRequest(action=READ, page_size=PAGE)]
+    lists = [access_pb2.ListAccessibleRequest(action=READ, page_size=GALLERIES)]
     common = {
         "target": target,
         "in_flight": 1,
@@ -214,7 +145,7 @@ def questions(one: Installation, reader: Reader, client: Any, chosen: Any) -> li
         metadata = (("authorization", f"Bearer {reader.token}"),)
         answered = stub.BatchCheck(batches[0], metadata=metadata)
         assert all(result.decision.allowed for result in answered.results)
-        assert len(stub.ListAccessible(lists[0], metadata=metadata).accessible_scopes) == PAGE
+        assert len(stub.ListAccessible(lists[0], metadata=metadata).accessible_scopes) == GALLERIES
     arms = [
         Arm(
             name,
@@ -242,7 +173,7 @@ def first_pages(count: int) -> None:
                 index, CALLER, fold(READ), under=Scope.parse(ROOT), now=now, expand=expand
             )
             # One more than the page, as the service does to know whether there is another.
-            page = list(islice(listing.entries(), PAGE + 1))
+            page = list(islice(listing.entries(), GALLERIES + 1))
             times.append((time.thread_time() - began) * 1e3)
         print(
             f"ListAccessible, {title}, first page of {len(page) - 1:,} among {count:,}:"

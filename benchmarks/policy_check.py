@@ -1,9 +1,10 @@
 """How long one local decision takes, how long a transaction, and what the index weighs.
 
-    python benchmarks/policy_check.py [ASSIGNMENTS ...]
+    python -m benchmarks.policy_check [ASSIGNMENTS ...]
 
 A caller with 20 groups, some of them nested, asks about random image versions; a fifth
-of the assignments is theirs or their groups'. Prints one row per size.
+of the assignments is theirs or their groups'. Prints one row per size; the goals are those of
+the largest size, a million.
 """
 
 import argparse
@@ -35,6 +36,7 @@ GROUPS = [f"{TENANT}/groups/g{number}" for number in range(20)]
 PER_SUBSCRIPTION = 50
 READ = "Microsoft.Compute/galleries/images/versions/read"
 ROUNDS = 20_000
+GOALS = "goals at 1,000,000 assignments: p50 < 20 us, p99 < 100 us"
 
 
 def subscriptions(count: int) -> int:
@@ -135,6 +137,7 @@ def main() -> None:
             flush=True,
         )
         del index
+    print(GOALS)
 
 
 if __name__ == "__main__":

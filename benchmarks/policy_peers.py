@@ -6,6 +6,8 @@ The world is that of `policy_check`. All are asked the same random questions, no
 what an engine remembers of its own answers is not measured. Every answer has to be the same. Times
 are of the thread's processor, so that a machine with other work tells the same; memory is what the
 process has more of once the world is loaded. Each engine runs in a process of its own.
+
+There is no goal to meet here: what follows from the ratios stands in docs/benchmarks.md.
 """
 
 import argparse
