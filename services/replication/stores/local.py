@@ -16,13 +16,13 @@ from typing import Final
 from blake3 import blake3
 
 from services.replication.content.errors import (
-    ObjectCorrupt,
     ObjectMissing,
     RefConflict,
     ReplicaMismatch,
 )
 from services.replication.content.keys import QUARANTINE, TEMPORARY, check_part, split_key
 from services.replication.content.store import Reservation, StoredObject, StoredRef
+from services.replication.stores.local_files import fill, opened, read_whole, state_of
 from services.replication.stores.local_identity import REFS_LOCK, hold, identify
 from services.replication.stores.local_sweep import sweep_temporary
 from services.replication.stores.local_window import (
@@ -35,7 +35,6 @@ from services.replication.stores.local_window import (
 from services.replication.stores.posix import (
     directory,
     mapped,
-    read_file,
     store_error,
     sync_directory,
     write_file,
@@ -47,7 +46,6 @@ DEFAULT_MARGIN: Final = 64 << 20
 
 _REF_LIMIT: Final = 1 << 20
 _DIRECT_FROM: Final = 1 << 20
-_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class LocalStore:
@@ -87,48 +85,24 @@ class LocalStore:
 
     def length(self, key: str) -> int | None:
         """Return the length of an object, -1 where something else has its name."""
-        *parents, name = split_key(key)
-        with mapped(f"cannot look at {key}"):
-            try:
-                with directory(self._root, parents) as parent:
-                    found = os.stat(name, dir_fd=parent, follow_symlinks=False)
-            except FileNotFoundError:
-                return None
+        found = state_of(self._root, split_key(key), key)
+        if found is None:
+            return None
         return found.st_size if stat.S_ISREG(found.st_mode) else -1
 
     def read(self, key: str, *, limit: int) -> bytes:
         """Return a small object whole."""
-        *parents, name = split_key(key)
-        with mapped(f"cannot read {key}"):
-            try:
-                with directory(self._root, parents) as parent:
-                    data = read_file(parent, name, limit)
-            except FileNotFoundError:
-                data = None
-        if data is None:
-            raise ObjectMissing(key)
-        if len(data) > limit:
-            raise ObjectCorrupt(key, f"is longer than {limit} bytes")
-        return data
+        return read_whole(self._root, split_key(key), key, limit=limit)
 
     def read_into(
         self, key: str, offset: int, target: memoryview, *, uncached: bool = False
     ) -> None:
         """Fill `target` from an object."""
-        *parents, name = split_key(key)
-        with mapped(f"cannot read {key}"):
-            try:
-                with directory(self._root, parents) as parent:
-                    descriptor = os.open(name, _READ, dir_fd=parent)
-            except FileNotFoundError:
-                raise ObjectMissing(key) from None
-            try:
-                if uncached:
-                    self._fill_uncached(descriptor, key, offset, target=target)
-                else:
-                    _fill(descriptor, key, offset, target=target)
-            finally:
-                os.close(descriptor)
+        with opened(self._root, split_key(key), key) as descriptor:
+            if uncached:
+                self._fill_uncached(descriptor, key, offset, target=target)
+            else:
+                fill(descriptor, key, offset, target=target)
 
     def begin(self, task: str) -> LocalWindow:
         """Begin a window, after making sure that the directory is still the store."""
@@ -259,7 +233,7 @@ class LocalStore:
         if self._direct.allowed and whole >= _DIRECT_FROM and offset % BLOCK_BYTES == 0:
             try:
                 fcntl.fcntl(descriptor, fcntl.F_SETFL, DIRECT)
-                _fill(descriptor, key, offset, target=target[:whole])
+                fill(descriptor, key, offset, target=target[:whole])
                 offset += whole
                 target = target[whole:]
             except OSError as error:
@@ -268,7 +242,7 @@ class LocalStore:
             buffered(descriptor)
         # The file is clean, so this drops what is cached of it: the medium answers, not memory.
         os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-        _fill(descriptor, key, offset, target=target)
+        fill(descriptor, key, offset, target=target)
 
     @contextlib.contextmanager
     def _locked_refs(self) -> Iterator[None]:
@@ -287,15 +261,6 @@ class LocalStore:
         found = self.get_ref(key)
         if (None if found is None else found.tag) != expected:
             raise RefConflict(f"{key} was changed by another writer")
-
-
-def _fill(descriptor: int, key: str, offset: int, *, target: memoryview) -> None:
-    done = 0
-    while done < len(target):
-        got = os.preadv(descriptor, [target[done:]], offset + done)
-        if got == 0:
-            raise ObjectCorrupt(key, f"ends before byte {offset + len(target)}")
-        done += got
 
 
 def _tag(data: bytes) -> str:

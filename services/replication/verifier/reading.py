@@ -18,13 +18,13 @@ from services.replication.content.errors import (
 from services.replication.content.store import ObjectReader
 from services.replication.domain.region import StoreAddress
 from services.replication.domain.store_urls import parse_store_url
+from services.replication.stores.local_files import fill, opened, read_whole, state_of
 from services.replication.stores.opening import local_path
-from services.replication.stores.posix import directory, mapped, read_file
+from services.replication.stores.posix import directory, mapped
 
 if TYPE_CHECKING:
     from obstore.store import ObjectStore as Client
 
-_READ: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 # What a file system keeps at its root for itself.
 _OF_THE_FILE_SYSTEM: Final = "lost+found"
 
@@ -70,8 +70,8 @@ class DirectoryContents:
             try:
                 with (
                     mapped("cannot be listed"),
-                    directory(self._root, current) as opened,
-                    os.scandir(opened) as found,
+                    directory(self._root, current) as folder,
+                    os.scandir(folder) as found,
                 ):
                     states = [(one.name, one.stat(follow_symlinks=False)) for one in found]
             except DataError as error:
@@ -90,51 +90,21 @@ class DirectoryContents:
 
     def length(self, key: str) -> int | None:
         """Return the length of a file."""
-        *parents, name = key.split("/")
-        with mapped(f"cannot look at {key}"):
-            try:
-                with directory(self._root, parents) as parent:
-                    return os.stat(name, dir_fd=parent, follow_symlinks=False).st_size
-            except FileNotFoundError:
-                return None
+        found = state_of(self._root, key.split("/"), key)
+        return None if found is None else found.st_size
 
     def read(self, key: str, *, limit: int) -> bytes:
         """Return a file whole."""
-        *parents, name = key.split("/")
-        with mapped(f"cannot read {key}"):
-            try:
-                with directory(self._root, parents) as parent:
-                    data = read_file(parent, name, limit)
-            except FileNotFoundError:
-                data = None
-        if data is None:
-            raise ObjectMissing(key)
-        if len(data) > limit:
-            raise ObjectCorrupt(key, f"is longer than {limit} bytes")
-        return data
+        return read_whole(self._root, key.split("/"), key, limit=limit)
 
     def read_into(
         self, key: str, offset: int, target: memoryview, *, uncached: bool = False
     ) -> None:
         """Fill `target` from a file."""
-        *parents, name = key.split("/")
-        with mapped(f"cannot read {key}"):
-            try:
-                with directory(self._root, parents) as parent:
-                    descriptor = os.open(name, _READ, dir_fd=parent)
-            except FileNotFoundError:
-                raise ObjectMissing(key) from None
-            try:
-                if uncached:
-                    os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
-                done = 0
-                while done < len(target):
-                    got = os.preadv(descriptor, [target[done:]], offset + done)
-                    if got == 0:
-                        raise ObjectCorrupt(key, f"ends before byte {offset + len(target)}")
-                    done += got
-            finally:
-                os.close(descriptor)
+        with opened(self._root, key.split("/"), key) as descriptor:
+            if uncached:
+                os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
+            fill(descriptor, key, offset, target=target)
 
 
 class BucketContents:
