@@ -1,8 +1,10 @@
 """`ImageVersionService`."""
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Any, Final
 
+from google.protobuf.message import Message
 from stoa.catalog.v1 import deployment_check_pb2, image_resolution_pb2
 from stoa.catalog.v1 import image_version_pb2 as pb
 from stoa.catalog.v1 import image_version_requests_pb2 as requests_pb
@@ -20,7 +22,7 @@ from services.catalog.servicers import mutations, reading
 from services.catalog.servicers.dependencies import Dependencies
 from services.catalog.servicers.deployment import DeploymentChecks
 from services.catalog.servicers.resource_groups import COMMON_FIELDS, COMMON_ORDERS
-from services.catalog.servicers.version_changes import VersionChanges
+from services.catalog.servicers.version_changes import Use, VersionChanges
 from services.catalog.servicers.version_plans import VersionPlans
 from services.catalog.servicers.view_resolution import resolve_view
 from services.catalog.usecases import (
@@ -79,14 +81,8 @@ class ImageVersionServicer:
     def CreateImageVersion(
         self, request: requests_pb.CreateImageVersionRequest, call: Call
     ) -> bytes:
-        return mutations.mutate(
-            self._d,
-            call,
-            request,
-            encode=mutations.started,
-            names=("parent",),
-            use=self._changes.create(request, call, mutations.scope_of(call)),
-        )
+        use = self._changes.create(request, call, mutations.scope_of(call))
+        return self._start(request, call, use, name="parent")
 
     def GetImageVersion(self, request: requests_pb.GetImageVersionRequest, call: Call) -> bytes:
         view = _VIEWS.get(request.view, "")
@@ -106,14 +102,8 @@ class ImageVersionServicer:
     def UpdateImageVersion(
         self, request: requests_pb.UpdateImageVersionRequest, call: Call
     ) -> bytes:
-        return mutations.mutate(
-            self._d,
-            call,
-            request,
-            encode=mutations.started,
-            names=("image_version.name",),
-            use=self._changes.update(request, call),
-        )
+        use = self._changes.update(request, call)
+        return self._start(request, call, use, name="image_version.name")
 
     def DeleteImageVersion(
         self, request: requests_pb.DeleteImageVersionRequest, call: Call
@@ -121,14 +111,7 @@ class ImageVersionServicer:
         command = version_delete.DeleteVersion(
             mutations.scope_of(call), request.etag, request.purge, request.validate_only
         )
-        return mutations.mutate(
-            self._d,
-            call,
-            request,
-            encode=mutations.started,
-            names=("name",),
-            use=lambda context, mutation: version_delete.delete(command, context, mutation),
-        )
+        return self._start(request, call, partial(version_delete.delete, command))
 
     def UndeleteImageVersion(
         self, request: requests_pb.UndeleteImageVersionRequest, call: Call
@@ -139,16 +122,8 @@ class ImageVersionServicer:
             convert.wait_mode(request.wait_for),
             request.validate_only,
         )
-        return mutations.mutate(
-            self._d,
-            call,
-            request,
-            encode=mutations.started,
-            names=("name",),
-            use=lambda context, mutation: version_undelete.undelete(
-                command, context, mutation, subscriptions=self._d.subscriptions
-            ),
-        )
+        use = partial(version_undelete.undelete, command, subscriptions=self._d.subscriptions)
+        return self._start(request, call, use)
 
     def AddTargetRegions(self, request: regions_pb.AddTargetRegionsRequest, call: Call) -> bytes:
         return self._change_targets(request, call)
@@ -164,14 +139,8 @@ class ImageVersionServicer:
     def PromoteImageVersion(
         self, request: requests_pb.PromoteImageVersionRequest, call: Call
     ) -> bytes:
-        return mutations.mutate(
-            self._d,
-            call,
-            request,
-            encode=mutations.started,
-            names=("name",),
-            use=self._changes.promote(request, mutations.scope_of(call)),
-        )
+        use = self._changes.promote(request, mutations.scope_of(call))
+        return self._start(request, call, use)
 
     def PlanImageVersion(self, request: requests_pb.PlanImageVersionRequest, call: Call) -> bytes:
         return self._plans.plan(request, call)
@@ -199,15 +168,15 @@ class ImageVersionServicer:
     ) -> deployment_check_pb2.CheckDeploymentResponse:
         return self._deployments.check(request, call)
 
-    def _change_targets(self, request: Any, call: Call) -> bytes:
+    def _start(self, request: Message, call: Call, use: Use, *, name: str = "name") -> bytes:
+        """Answer the operation that a use case starts; `name` is the field with the resource."""
         return mutations.mutate(
-            self._d,
-            call,
-            request,
-            encode=mutations.started,
-            names=("name",),
-            use=self._changes.targets(request, mutations.scope_of(call)),
+            self._d, call, request, encode=mutations.started, names=(name,), use=use
         )
+
+    def _change_targets(self, request: Any, call: Call) -> bytes:
+        use = self._changes.targets(request, mutations.scope_of(call))
+        return self._start(request, call, use)
 
 
 def _resolution(found: resolve.Resolution) -> image_resolution_pb2.ResolveImageVersionResponse:
