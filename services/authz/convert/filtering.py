@@ -6,7 +6,7 @@ from typing import Final
 from stoa.authz.v1 import policy_change_pb2
 from stoa.authz.v1 import policy_feed_service_pb2 as pb
 
-from services.authz.domain.records import subscription_of
+from services.authz.domain.names import subscription_of
 from services.kernel.names import key
 
 _AT_SCOPES: Final = {

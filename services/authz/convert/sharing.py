@@ -6,7 +6,7 @@ from stoa.authz.v1 import sharing_grant_pb2
 from stoa.authz.v1 import sharing_service_pb2 as pb
 
 from services.authz.domain.sharing_steps import Operation, Step
-from services.authz.ports import Lagging
+from services.authz.ports.replicas import Lagging
 from services.authz.usecases.sharing import Apply
 from services.kernel.request_digest import request_digest
 from services.policy.model import SharingMode

@@ -5,7 +5,7 @@ from typing import Final
 from stoa.authz.v1 import audit_service_pb2 as pb
 
 from services.authz.convert.audit import event, record
-from services.authz.ports import AuditStore
+from services.authz.ports.audit import AuditStore
 from services.authz.servicers.asking import asked
 from services.authz.servicers.writing import Context
 from services.authz.usecases import audit

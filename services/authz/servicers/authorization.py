@@ -1,6 +1,6 @@
 """AuthorizationService: who may do what."""
 
-from services.authz.ports import DecisionStore
+from services.authz.ports.audit import DecisionStore
 from services.authz.servicers.accessible import AccessibleLists
 from services.authz.servicers.explaining import Explanations
 from services.authz.servicers.questioning import History

@@ -9,7 +9,7 @@ from stoa.authz.v1 import decision_pb2
 
 from services.authz.convert.questions import decision
 from services.authz.domain.decisions import MadeDecision
-from services.authz.ports import DecisionStore
+from services.authz.ports.audit import DecisionStore
 from services.authz.servicers.questioning import History, Questioning
 from services.authz.servicers.writing import Context
 from services.kernel.ids import new_uid

@@ -7,7 +7,7 @@ from stoa.authz.v1 import deny_assignment_pb2
 from stoa.authz.v1 import deny_assignment_service_pb2 as pb
 
 from services.authz.convert.assignments import deny_assignment, new_deny_assignment
-from services.authz.ports import Unit
+from services.authz.ports.policy import Unit
 from services.authz.servicers.asking import scope_of
 from services.authz.servicers.scoped_lists import DENY_ASSIGNMENTS, list_at_scope
 from services.authz.servicers.writing import Context

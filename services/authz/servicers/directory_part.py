@@ -7,8 +7,8 @@ from google.protobuf.empty_pb2 import Empty
 from google.protobuf.field_mask_pb2 import FieldMask
 from google.protobuf.message import Message
 
-from services.authz.domain.records import MANAGEMENT_GROUP
-from services.authz.ports import Unit
+from services.authz.domain.names import MANAGEMENT_GROUP
+from services.authz.ports.policy import Unit
 from services.authz.servicers.asking import scope_of
 from services.authz.servicers.writing import Context
 from services.authz.usecases.directory_updates import PARENT

@@ -13,7 +13,7 @@ from services.authz.convert.eligible import (
     span,
 )
 from services.authz.domain.eligibility import EligibleAssignment
-from services.authz.ports import Unit
+from services.authz.ports.policy import Unit
 from services.authz.servicers.asking import scope_of
 from services.authz.servicers.scoped_lists import ELIGIBLE_ASSIGNMENTS, Own, list_at_scope
 from services.authz.servicers.writing import Context

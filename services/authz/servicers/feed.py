@@ -11,7 +11,7 @@ from services.authz.convert.entries import Watched
 from services.authz.convert.filtering import Matter
 from services.authz.convert.times import timestamp
 from services.authz.domain.changes import Change
-from services.authz.ports import ReplicaStore
+from services.authz.ports.replicas import ReplicaStore
 from services.kernel.clock import Clock
 from services.kernel.errors import OutOfRange
 from services.kernel.feed.log import FeedHead

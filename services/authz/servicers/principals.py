@@ -10,8 +10,9 @@ from stoa.authz.v1 import group_pb2, service_principal_pb2, user_pb2
 from services.authz.convert import directory as convert
 from services.authz.convert.assignments import PRINCIPAL_TYPES
 from services.authz.convert.times import timestamp
-from services.authz.domain.records import COLLECTIONS, Principal
-from services.authz.ports import Unit
+from services.authz.domain.names import COLLECTIONS
+from services.authz.domain.records import Principal
+from services.authz.ports.policy import Unit
 from services.authz.servicers.asking import asked, scope_of
 from services.authz.servicers.directory_part import DirectoryPart, named, update_of
 from services.authz.usecases import members, principal_updates, principals

@@ -7,7 +7,7 @@ from typing import Any, Final
 from google.protobuf.descriptor_pool import Default
 from google.protobuf.message import Message
 
-from services.authz.ports import Unit
+from services.authz.ports.policy import Unit
 from services.authz.servicers.questioning import READ_ASSIGNMENTS
 from services.authz.servicers.writing import About, Context
 from services.kernel.names import ROOT

@@ -5,7 +5,7 @@ from typing import Final, Protocol
 
 from stoa.authz.v1 import consistency_pb2, decision_pb2
 
-from services.authz.domain.records import TENANT
+from services.authz.domain.names import TENANT
 from services.authz.servicers.writing import Context
 from services.kernel.errors import InvalidArgument, InvalidName, OutOfRange, PermissionDenied
 from services.kernel.names import fold

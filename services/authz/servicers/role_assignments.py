@@ -7,7 +7,7 @@ from stoa.authz.v1 import role_assignment_pb2
 from stoa.authz.v1 import role_assignment_service_pb2 as pb
 
 from services.authz.convert.assignments import new_role_assignment, role_assignment
-from services.authz.ports import Unit
+from services.authz.ports.policy import Unit
 from services.authz.servicers.asking import scope_of
 from services.authz.servicers.scoped_lists import ROLE_ASSIGNMENTS, list_at_scope
 from services.authz.servicers.writing import Context

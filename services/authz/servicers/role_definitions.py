@@ -8,8 +8,9 @@ from stoa.authz.v1 import role_definition_pb2
 from stoa.authz.v1 import role_definition_service_pb2 as pb
 
 from services.authz.convert.roles import role_definition, sent_fields
-from services.authz.domain.records import ROLE_DEFINITION, RoleDefinition
-from services.authz.ports import Facts, Unit
+from services.authz.domain.names import ROLE_DEFINITION
+from services.authz.domain.records import RoleDefinition
+from services.authz.ports.policy import Facts, Unit
 from services.authz.servicers.asking import asked
 from services.authz.servicers.writing import Context
 from services.authz.usecases import role_writes, roles

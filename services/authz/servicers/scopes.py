@@ -4,7 +4,7 @@ from typing import Final
 
 from stoa.authz.v1 import scope_service_pb2 as pb
 
-from services.authz.ports import Unit
+from services.authz.ports.policy import Unit
 from services.authz.servicers.writing import Context
 from services.authz.usecases import scopes
 from services.kernel.rpc.access import Access

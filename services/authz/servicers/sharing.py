@@ -6,8 +6,8 @@ from stoa.authz.v1 import sharing_service_pb2 as pb
 
 from services.authz.convert import sharing as convert
 from services.authz.convert.changes import grant_message
-from services.authz.domain.records import GALLERY
-from services.authz.ports import Unit
+from services.authz.domain.names import GALLERY
+from services.authz.ports.policy import Unit
 from services.authz.servicers.writing import Context
 from services.authz.usecases import sharing
 from services.authz.usecases.digests import SimulationDigests

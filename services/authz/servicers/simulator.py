@@ -8,9 +8,9 @@ from typing import Final
 from stoa.authz.v1 import simulation_pb2 as pb
 
 from services.authz.convert.sharing import step_of
-from services.authz.domain.records import GALLERY
+from services.authz.domain.names import GALLERY
 from services.authz.domain.sharing_steps import MODES, Operation
-from services.authz.ports import Command, Unit
+from services.authz.ports.policy import Command, Unit
 from services.authz.servicers.proposing import Proposals
 from services.authz.servicers.writing import Context
 from services.authz.usecases import sharing

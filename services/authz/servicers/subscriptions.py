@@ -7,7 +7,7 @@ from stoa.authz.v1 import subscription_pb2 as pb
 
 from services.authz.convert import directory as convert
 from services.authz.domain.records import Subscription, SubscriptionState
-from services.authz.ports import Unit
+from services.authz.ports.policy import Unit
 from services.authz.servicers.asking import asked, scope_of
 from services.authz.servicers.directory_part import DirectoryPart, above, named, update_of
 from services.authz.usecases import directory, directory_updates

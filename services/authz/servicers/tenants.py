@@ -7,7 +7,7 @@ from stoa.authz.v1 import management_group_pb2, tenant_pb2
 
 from services.authz.convert import directory as convert
 from services.authz.domain.records import ManagementGroup, Tenant
-from services.authz.ports import Facts, Unit
+from services.authz.ports.policy import Facts, Unit
 from services.authz.servicers.asking import asked, scope_of
 from services.authz.servicers.directory_part import DirectoryPart, above, named, update_of
 from services.authz.usecases import bootstrap, directory, directory_updates, principals

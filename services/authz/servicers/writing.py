@@ -9,7 +9,8 @@ from typing import Any, Final
 from google.protobuf.message import Message
 
 from services.authz.access import HeadAccessControl
-from services.authz.ports import Command, Facts, Lagging, PolicyStore, ReplicaStore, Unit
+from services.authz.ports.policy import Command, Facts, PolicyStore, Unit
+from services.authz.ports.replicas import Lagging, ReplicaStore
 from services.kernel.names import ROOT
 from services.kernel.paging import PageTokens
 from services.kernel.request_digest import request_digest

@@ -7,8 +7,8 @@ from typing import Any, Final
 from sqlalchemy import Connection, insert, select, update
 
 from services.authz.domain.audit import NO_DIGEST, AuditRecord, Event, chained
-from services.authz.domain.records import subscription_of
-from services.authz.ports import AuditPage
+from services.authz.domain.names import subscription_of
+from services.authz.ports.audit import AuditPage
 from services.authz.store import tables as t
 from services.authz.store.facts import SUBSCRIPTIONS, TENANTS
 from services.authz.store.lists import condition

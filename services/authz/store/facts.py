@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Connection, delete, func, insert, select
 from services.authz.domain import records as d
 from services.authz.domain.eligibility import EligibleAssignment
 from services.authz.domain.records import Record
-from services.authz.ports import Page
+from services.authz.ports.policy import Page
 from services.authz.store import tables as t
 from services.authz.store.lists import page_of
 from services.authz.store.rows import Records, Rows

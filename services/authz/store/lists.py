@@ -6,7 +6,7 @@ from typing import Any, Final, TypeVar
 
 from sqlalchemy import ColumnElement, Connection, Table, or_, select
 
-from services.authz.ports import Page
+from services.authz.ports.policy import Page
 from services.authz.store.json_value import JsonValue
 from services.authz.store.rows import Records
 from services.authz.store.tables import DENY_PRINCIPALS

@@ -10,7 +10,7 @@ from services.authz.domain import records as d
 from services.authz.domain.audit import Event, Outcome
 from services.authz.domain.changes import Buried, Change, Gone, Joined, Left, Put, entities
 from services.authz.domain.records import Principal, Record, Tombstone
-from services.authz.ports import Command, Facts, Unit, Written
+from services.authz.ports.policy import Command, Facts, Unit, Written
 from services.authz.store import facts as f
 from services.authz.store import tables as t
 from services.authz.store.audit import AuditLog

@@ -6,7 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, delete, insert, select, update
 
-from services.authz.ports import Lagging
+from services.authz.ports.replicas import Lagging
 from services.authz.store.tables import REPLICAS
 from services.kernel.clock import Clock
 from services.kernel.db.engine import Database

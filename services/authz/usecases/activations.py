@@ -5,8 +5,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.authz.domain.eligibility import Activation, EligibleAssignment
-from services.authz.domain.records import PRINCIPAL
-from services.authz.ports import Unit
+from services.authz.domain.names import PRINCIPAL
+from services.authz.ports.policy import Unit
 from services.authz.usecases import eligible_assignments
 from services.authz.usecases.eligible_assignments import TYPE, WRITE, Person
 from services.authz.usecases.finding import found

@@ -4,7 +4,8 @@ from collections.abc import Collection, Mapping
 from typing import Final
 
 from services.authz.domain.audit import AuditRecord, Outcome
-from services.authz.ports import AuditPage, AuditStore, PolicyStore
+from services.authz.ports.audit import AuditPage, AuditStore
+from services.authz.ports.policy import PolicyStore
 from services.authz.usecases.finding import require_parent
 from services.authz.usecases.listing import Asked
 from services.kernel.filter import Comparison, Kind, Order, parse_filter, parse_order_by

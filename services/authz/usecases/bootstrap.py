@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from services.authz.domain.records import Principal, root_of
-from services.authz.ports import Command, PolicyStore, Unit
+from services.authz.domain.names import root_of
+from services.authz.domain.records import Principal
+from services.authz.ports.policy import Command, PolicyStore, Unit
 from services.authz.usecases import directory, principals, role_assignments
 from services.authz.usecases.directory import NewSubscription
 from services.authz.usecases.limits import Limits

@@ -1,6 +1,6 @@
 """What conditions see of an assignment that is made or taken back (authorization.md, case 80)."""
 
-from services.authz.domain.records import PRINCIPAL
+from services.authz.domain.names import PRINCIPAL
 from services.kernel.errors import InvalidName
 from services.kernel.names import Name, key, parent
 from services.kernel.violations import Violations

@@ -3,8 +3,9 @@
 import uuid
 from dataclasses import dataclass
 
-from services.authz.domain.records import PRINCIPAL, DenyAssignment, scoped
-from services.authz.ports import Facts, Unit
+from services.authz.domain.names import PRINCIPAL, scoped
+from services.authz.domain.records import DenyAssignment
+from services.authz.ports.policy import Facts, Unit
 from services.authz.usecases.finding import found, require_parent
 from services.authz.usecases.limits import Limits, refuse_at_limit
 from services.authz.usecases.role_assignments import principal_found

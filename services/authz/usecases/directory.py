@@ -4,14 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from services.authz.domain import records
-from services.authz.domain.records import (
-    ManagementGroup,
-    Subscription,
-    SubscriptionState,
-    Tenant,
-    root_of,
-)
-from services.authz.ports import Facts, Unit
+from services.authz.domain.names import root_of
+from services.authz.domain.records import ManagementGroup, Subscription, SubscriptionState, Tenant
+from services.authz.ports.policy import Facts, Unit
 from services.authz.usecases.finding import found, parent_not_found
 from services.kernel.errors import AlreadyExists, FailedPrecondition
 from services.kernel.etag import require_match

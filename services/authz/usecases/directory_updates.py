@@ -4,14 +4,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from services.authz.domain.records import (
-    CommunitySharing,
-    ManagementGroup,
-    Subscription,
-    Tenant,
-    root_of,
-)
-from services.authz.ports import Facts, Unit
+from services.authz.domain.names import root_of
+from services.authz.domain.records import CommunitySharing, ManagementGroup, Subscription, Tenant
+from services.authz.ports.policy import Facts, Unit
 from services.authz.usecases.directory import MAX_DEPTH, depth, refuse_root, too_deep
 from services.authz.usecases.finding import parent_not_found
 from services.authz.usecases.owners import owners_kept

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.authz.domain.eligibility import DEFAULT_MAXIMUM, EligibleAssignment
-from services.authz.domain.records import scoped
-from services.authz.ports import Facts, Unit
+from services.authz.domain.names import scoped
+from services.authz.ports.policy import Facts, Unit
 from services.authz.usecases.delegation import attributes_of
 from services.authz.usecases.finding import found
 from services.authz.usecases.limits import Limits

@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.authz.domain.records import RoleAssignment
-from services.authz.ports import Command, PolicyStore, Unit
+from services.authz.ports.policy import Command, PolicyStore, Unit
 
 # How long one that has ended stays listed (role_assignment.proto, `end_time`).
 LISTED: Final = timedelta(days=30)

@@ -2,8 +2,9 @@
 
 from typing import TypeVar
 
-from services.authz.domain.records import Record, management_group_of, subscription_of
-from services.authz.ports import Facts
+from services.authz.domain.names import management_group_of, subscription_of
+from services.authz.domain.records import Record
+from services.authz.ports.policy import Facts
 from services.kernel.errors import NotFound
 from services.kernel.names import key
 from services.policy.index import PolicyIndex

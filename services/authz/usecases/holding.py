@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.authz.domain.records import Subscription, subscription_of
-from services.authz.ports import Facts
+from services.authz.domain.names import subscription_of
+from services.authz.domain.records import Subscription
+from services.authz.ports.policy import Facts
 from services.authz.usecases.finding import chain_keys
 from services.policy.index import PolicyIndex
 

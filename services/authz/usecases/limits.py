@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from services.authz.domain.records import subscription_of
+from services.authz.domain.names import subscription_of
 from services.kernel.errors import QuotaViolation, ResourceExhausted
 from services.kernel.names import key
 

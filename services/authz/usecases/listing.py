@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from typing import Generic, TypeVar
 
-from services.authz.ports import Facts, Page, PolicyStore
+from services.authz.ports.policy import Facts, Page, PolicyStore
 from services.kernel.filter import Comparison, Kind, Order, parse_filter, parse_order_by
 from services.kernel.paging import KeyValue, PageBinding, PageTokens, page_size
 from services.kernel.violations import Violations

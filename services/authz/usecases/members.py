@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from services.authz.domain.records import Principal
-from services.authz.ports import Facts, PolicyStore
+from services.authz.ports.policy import Facts, PolicyStore
 from services.authz.usecases import principals
 from services.authz.usecases.listing import Asked
 from services.kernel.filter import Comparison, Op, parse_filter

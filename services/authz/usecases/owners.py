@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from services.authz.domain.owners import OWNER_ROLE, chain_of, without_owner
-from services.authz.ports import Facts, Unit
+from services.authz.ports.policy import Facts, Unit
 from services.kernel.names import key
 from services.kernel.violations import Violations
 from services.policy.model import PrincipalKind

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from services.authz.domain.records import Principal
-from services.authz.ports import Unit
+from services.authz.ports.policy import Unit
 from services.authz.usecases.owners import owners_kept
 from services.authz.usecases.principals import TYPES, upn_taken
 from services.authz.usecases.updating import Update, admit, present, required, revised

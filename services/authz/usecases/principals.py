@@ -3,8 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from services.authz.domain.records import PRINCIPAL, Principal
-from services.authz.ports import Facts, Unit
+from services.authz.domain.names import PRINCIPAL
+from services.authz.domain.records import Principal
+from services.authz.ports.policy import Facts, Unit
 from services.authz.usecases.directory import refuse_used
 from services.authz.usecases.finding import found, parent_not_found
 from services.authz.usecases.limits import Limits, exhausted

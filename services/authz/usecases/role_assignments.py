@@ -4,17 +4,16 @@ import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from services.authz.domain.owners import OWNER_ROLE
-from services.authz.domain.records import (
+from services.authz.domain.names import (
     PRINCIPAL,
     ROLE_DEFINITION,
-    Principal,
-    RoleAssignment,
     is_above_subscriptions,
     management_group_of,
     scoped,
 )
-from services.authz.ports import Facts, Unit
+from services.authz.domain.owners import OWNER_ROLE
+from services.authz.domain.records import Principal, RoleAssignment
+from services.authz.ports.policy import Facts, Unit
 from services.authz.usecases.delegation import attributes_of, check_condition
 from services.authz.usecases.finding import chain_keys, found, require_parent
 from services.authz.usecases.limits import Limits, refuse_at_limit

@@ -5,7 +5,7 @@ from functools import cmp_to_key
 from typing import Final
 
 from services.authz.domain.records import RoleDefinition
-from services.authz.ports import Facts, PolicyStore
+from services.authz.ports.policy import Facts, PolicyStore
 from services.authz.usecases.listing import Asked
 from services.kernel.filter import Comparison, Kind, Op, Order, parse_filter, parse_order_by
 from services.kernel.paging import KeyValue, PageBinding, PageTokens, page_size

@@ -5,15 +5,14 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from services.authz.domain.eligibility import EligibleAssignment
-from services.authz.domain.records import (
+from services.authz.domain.names import (
     ASSIGNABLE,
-    RoleAssignment,
-    RoleDefinition,
     is_above_subscriptions,
     management_group_of,
     subscription_of,
 )
-from services.authz.ports import Facts, Unit
+from services.authz.domain.records import RoleAssignment, RoleDefinition
+from services.authz.ports.policy import Facts, Unit
 from services.authz.usecases import roles
 from services.authz.usecases.finding import chain_keys, found, parent_not_found
 from services.authz.usecases.limits import Limits, exhausted

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from services.authz.domain.records import RoleDefinition
-from services.authz.ports import Facts
+from services.authz.ports.policy import Facts
 from services.authz.usecases.finding import chain_keys, found
 from services.kernel.names import key
 from services.policy import model

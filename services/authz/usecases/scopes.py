@@ -1,7 +1,7 @@
 """Forgetting what was granted on resources that are gone."""
 
 from services.authz.domain.records import Tombstone
-from services.authz.ports import Unit
+from services.authz.ports.policy import Unit
 from services.kernel.names import key
 from services.kernel.violations import Violations
 

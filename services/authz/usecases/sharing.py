@@ -3,15 +3,10 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
-from services.authz.domain.records import (
-    SUBSCRIPTION,
-    TENANT,
-    CommunitySharing,
-    SharingGrant,
-    subscription_of,
-)
+from services.authz.domain.names import SUBSCRIPTION, TENANT, subscription_of
+from services.authz.domain.records import CommunitySharing, SharingGrant
 from services.authz.domain.sharing_steps import MODES, NAMING, Operation, Step
-from services.authz.ports import Facts, Unit
+from services.authz.ports.policy import Facts, Unit
 from services.authz.usecases.digests import SimulationDigests
 from services.authz.usecases.finding import found, parent_not_found
 from services.authz.usecases.limits import Limits, exhausted

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from services.authz.ports import PolicyStore
+from services.authz.ports.policy import PolicyStore
 from services.kernel.names import ROOT, parent
 
 _COLLECTIONS: Final = {

@@ -11,7 +11,7 @@ from services.authz.domain.records import (
     Subscription,
     Tenant,
 )
-from services.authz.ports import Unit
+from services.authz.ports.policy import Unit
 from services.authz.usecases.finding import found
 from services.kernel.etag import require_match
 from services.kernel.violations import Violations

@@ -4,7 +4,7 @@ import logging
 from datetime import timedelta
 from typing import Final, Protocol
 
-from services.authz.ports import PolicyStore
+from services.authz.ports.policy import PolicyStore
 from services.authz.usecases.expiry import purge_ended
 from services.kernel.clock import Clock
 from services.kernel.errors import Unavailable

@@ -16,7 +16,7 @@ from sqlalchemy import event, func, select
 from sqlalchemy.engine import Engine
 
 from services.authz.convert import changes, entries
-from services.authz.ports import Command, Unit
+from services.authz.ports.policy import Command, Unit
 from services.authz.store import tables as t
 from services.authz.store.opening import Stores, open_stores
 from services.authz.usecases import directory, principals

@@ -12,7 +12,8 @@ from sqlalchemy import delete, select, update
 from cli.audit_log import AuditChain, digest_of
 from services.authz.convert import audit as convert
 from services.authz.domain.audit import Event, Outcome
-from services.authz.ports import AuditPage, Command
+from services.authz.ports.audit import AuditPage
+from services.authz.ports.policy import Command
 from services.authz.store import tables as t
 from services.authz.usecases import directory
 from services.kernel.clock import SystemClock

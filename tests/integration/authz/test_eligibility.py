@@ -8,7 +8,7 @@ import pytest
 from services.authz.access import HeadAccessControl
 from services.authz.bootstrap import stores_of
 from services.authz.convert import changes, entries
-from services.authz.ports import Command
+from services.authz.ports.policy import Command
 from services.authz.store.opening import Stores, open_stores
 from services.authz.store.schema import MIGRATIONS
 from services.authz.usecases import activations, eligible_assignments, principals

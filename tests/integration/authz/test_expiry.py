@@ -4,7 +4,7 @@ import pytest
 from sqlalchemy import select
 
 from services.authz.domain.records import RoleAssignment
-from services.authz.ports import Command
+from services.authz.ports.policy import Command
 from services.authz.store.tables import AUDIT_RECORDS
 from services.authz.usecases.bootstrap import Seed, seed
 from services.authz.usecases.expiry import EVENT, purge_ended

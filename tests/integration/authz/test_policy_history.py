@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from services.authz.ports import Command
+from services.authz.ports.policy import Command
 from services.authz.store.policy_history import RECENT, PolicyHistory
 from services.authz.usecases import directory
 from services.authz.usecases.bootstrap import Seed, seed

@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from services.authz.bootstrap import stores_of
 from services.authz.domain.records import Subscription, Tenant, Tombstone
-from services.authz.ports import Command, Page
+from services.authz.ports.policy import Command, Page
 from services.authz.store.schema import MIGRATIONS, REVISION
 from services.authz.store.tables import AUDIT_RECORDS, METADATA, POLICY_LOG
 from services.authz.usecases import directory

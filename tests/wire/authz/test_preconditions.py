@@ -25,7 +25,7 @@ from stoa.authz.v1 import (
 )
 
 from services.authz.domain.records import Principal
-from services.authz.ports import Command
+from services.authz.ports.policy import Command
 from services.kernel.ids import new_uid
 from services.policy.model import PrincipalKind
 from tests.wire.authz import roles

@@ -1,12 +1,10 @@
-"""What the use cases need of the world."""
+"""The facts of the policy, and the database that keeps them and the log of their changes."""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
-from services.authz.domain.audit import AuditRecord, Event
-from services.authz.domain.decisions import MadeDecision
 from services.authz.domain.eligibility import EligibleAssignment
 from services.authz.domain.records import (
     DenyAssignment,
@@ -289,65 +287,3 @@ class PolicyStore(Protocol):
 
     def token(self, position: LogPosition) -> str:
         """Answer the consistency token of a position."""
-
-
-@dataclass(frozen=True, slots=True)
-class AuditPage:
-    """What one page of audit records is asked for: of a chain, of a home below one, or of all."""
-
-    limit: int
-    chain: str = ""
-    home: str = ""
-    descending: bool = True
-    filters: tuple[Comparison, ...] = ()
-    after: tuple[KeyValue, ...] | None = None
-
-
-class AuditStore(Protocol):
-    """The audit log."""
-
-    def append(
-        self, events: Sequence[Event], *, workload: str, request_id: str, digest: bytes
-    ) -> Sequence[str]:
-        """Add records, all or none, once for each request id; answer their names.
-
-        Raises:
-            InvalidArgument: REQUEST_ID_REUSED.
-        """
-
-    def page(self, page: AuditPage) -> Sequence[tuple[AuditRecord, tuple[KeyValue, ...]]]:
-        """Answer records with the key values that a next page follows after."""
-
-
-class DecisionStore(Protocol):
-    """Decisions that can be explained."""
-
-    def record(self, made: Sequence[MadeDecision]) -> None:
-        """Keep decisions, at least one, as long as the log of changes is kept.
-
-        Nobody waits for it, and it never fails; another process finds them a moment later.
-        """
-
-    def find(self, id: str) -> MadeDecision | None:
-        """Answer a decision by its id: one that is kept, or that a service told of."""
-
-
-@dataclass(frozen=True, slots=True)
-class Lagging:
-    """A live replica that has not applied a revision."""
-
-    replica_id: str
-    workload: str
-    revision: int
-
-
-class ReplicaStore(Protocol):
-    """How far the replicas of the policy are."""
-
-    def report(
-        self, replica_id: str, workload: str, position: LogPosition, *, leaving: bool
-    ) -> None:
-        """Record how far a replica is."""
-
-    def lagging(self, position: LogPosition) -> Sequence[Lagging]:
-        """Answer the live replicas that are before a position."""
