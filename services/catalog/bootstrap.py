@@ -40,7 +40,7 @@ from services.catalog.servicers.registry import FACTORIES
 from services.catalog.store import tables
 from services.catalog.store.cursor import read_cursor
 from services.catalog.store.documents import load as read_document
-from services.catalog.store.lists import StoreReaders
+from services.catalog.store.reading import StoreReaders
 from services.catalog.store.regions import StoredRegions
 from services.catalog.store.schema import MIGRATIONS, REVISION
 from services.catalog.store.transaction import Stores

@@ -19,7 +19,7 @@ from services.catalog.domain.version import Version, VersionState
 from services.catalog.ports.reading import ListQuery, Visible
 from services.catalog.ports.views import ViewId, ViewQuery
 from services.catalog.store.documents import load
-from services.catalog.store.lists import StoreReaders
+from services.catalog.store.reading import StoreReaders
 from services.catalog.store.schema import MIGRATIONS
 from services.catalog.store.transaction import Transaction
 from services.kernel.db.engine import Database

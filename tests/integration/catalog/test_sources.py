@@ -28,7 +28,7 @@ from services.catalog.domain.system import System
 from services.catalog.domain.virtual_machine import MachineDisk, PowerState, VirtualMachine
 from services.catalog.ports.reading import ListQuery
 from services.catalog.store import tables
-from services.catalog.store.lists import StoreReaders
+from services.catalog.store.reading import StoreReaders
 from services.catalog.store.schema import MIGRATIONS
 from services.catalog.store.transaction import Stores, Transaction
 from services.catalog.usecases.source_types import ALL, type_of

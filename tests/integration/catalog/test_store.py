@@ -26,7 +26,7 @@ from services.catalog.ports.reading import ListQuery, Visible
 from services.catalog.ports.transaction import FeedCursor
 from services.catalog.store import tables
 from services.catalog.store.cursor import read_cursor
-from services.catalog.store.lists import StoreReaders
+from services.catalog.store.reading import StoreReaders
 from services.catalog.store.regions import StoredRegions
 from services.catalog.store.schema import MIGRATIONS, REVISION
 from services.catalog.store.transaction import Stores, Transaction

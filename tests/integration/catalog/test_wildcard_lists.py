@@ -16,7 +16,7 @@ from services.catalog.domain.resource_group import ResourceGroup
 from services.catalog.domain.version import TargetRegion, Version
 from services.catalog.ports.reading import ListQuery, Reader, Visible, above_wildcards
 from services.catalog.store import tables
-from services.catalog.store.lists import StoreReaders
+from services.catalog.store.reading import StoreReaders
 from services.catalog.store.schema import MIGRATIONS
 from services.catalog.store.transaction import Stores, Transaction
 from services.kernel.clock import FakeClock
