@@ -119,7 +119,6 @@ class SharingEditor:
     """A successor of the sharing index in the making."""
 
     def __init__(self, base: SharingIndex) -> None:
-        self._base = base
         self._by_gallery = MapEditor(base.by_gallery)
         self._by_shared_id = MapEditor(base.by_shared_id)
         self._by_public_name = MapEditor(base.by_public_name)

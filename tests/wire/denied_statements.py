@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -17,12 +16,11 @@ from stoa.type.v1 import method_policy_pb2
 
 from services.kernel.rpc.resource_names import _field, _patterns
 
-UNBUILT: Final = Path(__file__).parents[1] / "system" / "unbuilt_methods.txt"
 IDS: Final = {"subscription": "default", "tenant": "default", "version": "1.0.0"}
 
 
 def guarded(services: list[str]) -> Mapping[str, MethodDescriptor]:
-    """The methods that are built whose action is decided at a name before they are served."""
+    """The methods whose action is decided at a name before they are served."""
     pool: Any = descriptor_pool.Default()
     found = {}
     for service in services:
@@ -30,8 +28,7 @@ def guarded(services: list[str]) -> Mapping[str, MethodDescriptor]:
             policy = method.GetOptions().Extensions[method_policy_pb2.policy]
             if policy.rule == method_policy_pb2.ACCESS_RULE_ACTION and policy.scope_field:
                 found[method.full_name] = method
-    unbuilt = UNBUILT.read_text().split()
-    return {name: one for name, one in sorted(found.items()) if name not in unbuilt}
+    return dict(sorted(found.items()))
 
 
 def request(method: MethodDescriptor, id_: str = "eastus", **ids: str) -> Message:
