@@ -3,7 +3,7 @@
 import sys
 
 from services.kernel.program import main
-from services.replication.bootstrap import program
+from services.replication.bootstrap.program import program
 
 if __name__ == "__main__":
     sys.exit(main("services.replication", program))

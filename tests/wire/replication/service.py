@@ -42,7 +42,9 @@ from services.kernel.names import key
 from services.kernel.rpc.registry import Audience
 from services.kernel.rpc.serving import open_users
 from services.kernel.telemetry.telemetry import Telemetry
-from services.replication.bootstrap import build_server, open_parts, prepare
+from services.replication.bootstrap.parts import open_parts
+from services.replication.bootstrap.program import prepare
+from services.replication.bootstrap.serving import build_server
 from services.replication.config import Config
 from services.replication.content.progress import Control
 from services.replication.content.slots import Slot

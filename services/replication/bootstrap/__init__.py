@@ -1,0 +1,1 @@
+"""Puts the replication service together; every process begins here."""
