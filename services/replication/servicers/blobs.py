@@ -18,7 +18,7 @@ from services.replication.domain.blobs import BlobState, HeldBlob
 from services.replication.domain.names import BLOBS, subscription_of
 from services.replication.domain.states import DiskFormat
 from services.replication.ports.blobs import BlobPage, BlobScope
-from services.replication.ports.rows import Request
+from services.replication.ports.requests import Request
 from services.replication.servicers.blob_streams import UploadStreams
 from services.replication.servicers.dependencies import Dependencies
 from services.replication.servicers.requests import Pages, identified, serialized

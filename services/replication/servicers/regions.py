@@ -12,7 +12,7 @@ from services.kernel.rpc.call import Call
 from services.replication.convert.regions import region_draft, region_message
 from services.replication.domain.names import location_key
 from services.replication.domain.region import Region
-from services.replication.ports.rows import Request
+from services.replication.ports.requests import Request
 from services.replication.servicers.dependencies import Dependencies
 from services.replication.servicers.filters import compared
 from services.replication.servicers.requests import Pages, identified, serialized

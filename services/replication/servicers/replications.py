@@ -35,7 +35,7 @@ from services.replication.convert.replications import replica_message, replicati
 from services.replication.convert.verifications import depth_of
 from services.replication.domain.names import replication_name
 from services.replication.domain.snapshots import ReplicationView
-from services.replication.ports.rows import Listing
+from services.replication.ports.requests import Listing
 from services.replication.servicers.dependencies import Dependencies
 from services.replication.servicers.requests import (
     Pages,

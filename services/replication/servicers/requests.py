@@ -15,7 +15,7 @@ from services.kernel.request_digest import request_digest
 from services.kernel.rpc.call import Call
 from services.kernel.violations import Violations
 from services.replication.domain.names import location_key
-from services.replication.ports.rows import Listing, Request
+from services.replication.ports.requests import Listing, Request
 
 ReplyT = TypeVar("ReplyT")
 TIMES: Final = frozenset({"create_time", "update_time"})

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Connection, Select, Table, and_, select, u
 from sqlalchemy.dialects import postgresql, sqlite
 
 from services.kernel.db.listing import after, conditions
-from services.replication.ports.rows import Listing
+from services.replication.ports.requests import Listing
 from services.replication.store.codec import from_row, to_values
 
 T = TypeVar("T")

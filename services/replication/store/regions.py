@@ -18,7 +18,7 @@ from services.replication.domain.region import (
     SlotTier,
     StoreAddress,
 )
-from services.replication.ports.rows import Listing
+from services.replication.ports.requests import Listing
 from services.replication.store import tables
 from services.replication.store.codec import decode, encode
 

@@ -7,7 +7,7 @@ from typing import Final
 from sqlalchemy import Connection, and_, delete, func, or_, select, tuple_, update
 
 from services.replication.domain.records import SOURCE_SLOT, Replica, ReplicaDisk
-from services.replication.ports.rows import Listing
+from services.replication.ports.requests import Listing
 from services.replication.store import tables
 from services.replication.store.records import Records
 

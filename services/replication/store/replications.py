@@ -9,7 +9,7 @@ from sqlalchemy import Connection, delete, insert, select, update
 from services.replication.domain.events import Event, EventBody
 from services.replication.domain.records import ReplicationRecord
 from services.replication.domain.snapshots import ReplicationView
-from services.replication.ports.rows import Listing
+from services.replication.ports.requests import Listing
 from services.replication.store import tables
 from services.replication.store.codec import decode, encode
 from services.replication.store.records import Records

@@ -11,7 +11,8 @@ from services.kernel.db.engine import Database
 from services.kernel.db.operations import OperationStore
 from services.kernel.db.request_log import RequestKey, RequestLog
 from services.kernel.feed.log import FeedLog
-from services.replication.ports.rows import Request, Tx
+from services.replication.ports.requests import Request
+from services.replication.ports.rows import Tx
 from services.replication.store import tables
 from services.replication.store.blobs import BlobTable
 from services.replication.store.breakers import BreakerTable

@@ -10,7 +10,8 @@ from services.replication.domain.names import replication_name, subscription_of
 from services.replication.domain.records import ReplicationRecord
 from services.replication.domain.snapshots import ReplicationView
 from services.replication.ports.outside import OperationResults, Rights
-from services.replication.ports.rows import Request, Tx, UnitOfWork
+from services.replication.ports.requests import Request
+from services.replication.ports.rows import Tx, UnitOfWork
 from services.replication.usecases.cancelling import cancel_regions
 from services.replication.usecases.ledger import Ledger
 from services.replication.usecases.reading import view_in

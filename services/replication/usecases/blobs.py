@@ -30,7 +30,8 @@ from services.replication.domain.region import Region, Slot
 from services.replication.domain.states import DiskFormat
 from services.replication.ports.blobs import BlobPage
 from services.replication.ports.outside import Stores
-from services.replication.ports.rows import Request, Tx, UnitOfWork
+from services.replication.ports.requests import Request
+from services.replication.ports.rows import Tx, UnitOfWork
 from services.replication.usecases import blob_errors
 
 # A stream that still writes to a deleted blob finds that out within its next window: only

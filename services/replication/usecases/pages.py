@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
-from services.replication.ports.rows import Listing
+from services.replication.ports.requests import Listing
 
 # So many pages are looked at until a short one, or an empty one, is answered.
 _ROUNDS: Final = 8

@@ -21,7 +21,8 @@ from services.replication.domain.records import (
 )
 from services.replication.domain.region import Region
 from services.replication.domain.snapshots import ReplicationView, view_of
-from services.replication.ports.rows import Listing, Tx, UnitOfWork
+from services.replication.ports.requests import Listing
+from services.replication.ports.rows import Tx, UnitOfWork
 from services.replication.usecases.pages import kept_rows
 
 

@@ -12,7 +12,8 @@ from services.kernel.violations import Violations
 from services.replication.domain.events import FeedItem, RegionDeletion
 from services.replication.domain.names import REGION_TYPE, location_key, region_name
 from services.replication.domain.region import Region, Slot, StoreAddress
-from services.replication.ports.rows import Listing, Request, Tx, UnitOfWork
+from services.replication.ports.requests import Listing, Request
+from services.replication.ports.rows import Tx, UnitOfWork
 from services.replication.usecases.pages import kept_rows
 from services.replication.usecases.region_drafts import RegionDraft, check_draft, updated
 from services.replication.usecases.slot_opening import SlotOpening

@@ -21,7 +21,8 @@ from services.replication.domain.verification import (
     Verification,
 )
 from services.replication.ports.outside import VerificationResults
-from services.replication.ports.rows import Request, Tx, UnitOfWork
+from services.replication.ports.requests import Request
+from services.replication.ports.rows import Tx, UnitOfWork
 from services.replication.usecases.healing import Healing, Look
 from services.replication.usecases.health import is_committed
 

@@ -15,7 +15,7 @@ from services.replication.content.refs import read_blob
 from services.replication.domain.blobs import UNHELD_FOR, HeldBlob
 from services.replication.domain.names import BLOBS, RESOURCE_GROUPS
 from services.replication.domain.states import DiskFormat
-from services.replication.ports.rows import Request
+from services.replication.ports.requests import Request
 from services.replication.store.unit_of_work import SqlUnitOfWork
 from services.replication.usecases.blob_collection import BlobCollection
 from services.replication.usecases.blob_uploads import BlobUploads

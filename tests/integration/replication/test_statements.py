@@ -4,7 +4,7 @@ import pytest
 
 from services.kernel.clock import SystemClock
 from services.kernel.names import key
-from services.replication.ports.rows import Listing
+from services.replication.ports.requests import Listing
 from services.replication.usecases.reading import Replications
 from services.replication.usecases.regions import Regions
 from services.replication.usecases.slot_opening import SlotOpening
