@@ -49,6 +49,8 @@ def test_what_is_killed_again_and_again_ends_whole_and_copies_little_twice(
         eventually(partial(is_begun, version, number), f"attempt {number}")
         time.sleep(rng.uniform(0, MOST_SECONDS))
         assert version.store(SLOW).ref(version.uid) is None
+        if number == KILLS:
+            version.hasten(SLOW)
         os.kill(fragile.workers("replication"), signal.SIGKILL)
         assert version.readable(SLOW) == set()
     version.assert_complete()
