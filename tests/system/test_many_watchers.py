@@ -21,7 +21,7 @@ pytestmark = pytest.mark.timeout(300)
 
 ROOT = Path(__file__).parents[2]
 WATCHERS = 1000
-SLOW = Place("slowlane", "Slow Lane")
+SLOW = Place("crowdlane", "Crowd Lane")
 
 
 def test_a_thousand_watchers_killed_at_once_leave_the_others_watching(
@@ -29,7 +29,7 @@ def test_a_thousand_watchers_killed_at_once_leave_the_others_watching(
 ) -> None:
     # The copy must outlast the coming and going of the watchers; it is cancelled at the end.
     limits = region_pb2.RegionLimits(bandwidth_bytes_per_second=MIB // 4)
-    make_regions(installation, [SLOW], slowlane=limits)
+    make_regions(installation, [SLOW], crowdlane=limits)
     owner = installation.client()
     shop = make_shop(owner)
     image = make_image(owner, shop.group, noise(64, 51))
