@@ -1,0 +1,74 @@
+"""A worker that was believed dead comes back while another one does its work."""
+
+import pytest
+
+from services.kernel.db.tables import from_microseconds
+from services.replication.content.refs import read_version
+from services.replication.domain.states import CopyState, ReplicationState
+from tests.faults.workers import Point, Worker, wait_rest, worker
+from tests.integration.replication.world import MIB, World, some_bytes
+
+UID = "a" * 32
+DATA = some_bytes(5 * MIB, 1)
+
+pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def begin(world: World) -> str:
+    world.add_region("home")
+    world.add_region("east")
+    disks = {"os": world.upload("os", DATA)}
+    return world.ensure(world.desired(disks, {"home": 1, "east": 1})).id
+
+
+def silence(world: World, process: Worker) -> None:
+    """Let its leases run out, as if it had not been heard of for long."""
+    owner = f"{process.place}/only"
+    world.rows.transact(lambda tx: tx.replicas.extend(owner, from_microseconds(0)))
+
+
+@pytest.mark.parametrize(
+    "point", [Point.COPYING, Point.COMMITTING, Point.REF_WRITTEN], ids=lambda one: one.name
+)
+def test_who_comes_back_after_another_has_copied_changes_nothing(
+    world: World, database_url: str, point: Point
+) -> None:
+    name = begin(world)
+    with worker(world, database_url, point) as old:
+        old.wait_held()
+        world.wait_state(CopyState.COMPLETED, "home")
+        with world.working():
+            silence(world, old)
+            view = world.wait_end(name)
+        assert view.record.state is ReplicationState.COMPLETED
+        replica = world.replica("east")
+        ref = read_version(world.slot_store("east"), UID)
+        assert ref is not None
+        assert ref.fence == replica.fence == 2
+        events = world.events(name)
+
+        old.let_go()
+
+    assert world.replica("east") == replica
+    assert read_version(world.slot_store("east"), UID) == ref
+    assert world.events(name) == events
+
+
+def test_a_ref_that_comes_after_the_version_was_deleted_is_taken_back(
+    world: World, database_url: str
+) -> None:
+    begin(world)
+    with worker(world, database_url, Point.COMMITTING) as old:
+        old.wait_held()
+        world.wait_state(CopyState.COMPLETED, "home")
+        world.ensure(world.desired({}, {}, generation=2))
+        with world.working():
+            silence(world, old)
+            wait_rest(world, UID)
+        assert world.replica("east").state is CopyState.REMOVED
+
+        # What it wrote next was the ref.
+        old.let_go()
+
+    assert read_version(world.slot_store("east"), UID) is None
+    assert world.replica("east").state is CopyState.REMOVED
