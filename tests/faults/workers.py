@@ -4,7 +4,7 @@ import enum
 import multiprocessing
 import os
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -156,15 +156,24 @@ class _Store:
         return getattr(self._store, name)
 
 
-def wait_rest(world: World, uid: str) -> None:
-    """Wait until nothing is left to be done for any replica of a version."""
+def wait_until(condition: Callable[[], bool], what: str = "it") -> None:
+    """Wait until something is so."""
     pause = threading.Event()
     for _ in range(int(PATIENCE / 0.02)):
-        replicas = world.rows.read(lambda tx: tx.replicas.of_version(uid))
-        if not any(one.state in UNFINISHED for one in replicas):
+        if condition():
             return
         pause.wait(0.02)
-    raise AssertionError(f"{uid} does not come to rest: {replicas}")
+    raise AssertionError(f"{what} has not come")
+
+
+def wait_rest(world: World, uid: str) -> None:
+    """Wait until nothing is left to be done for any replica of a version."""
+
+    def is_done() -> bool:
+        replicas = world.rows.read(lambda tx: tx.replicas.of_version(uid))
+        return not any(one.state in UNFINISHED for one in replicas)
+
+    wait_until(is_done, f"the rest of {uid}")
 
 
 def halting(world: World, point: Point, location: str = "east") -> Halt:

@@ -48,12 +48,15 @@ class Leases:
     def acquire(self, duty: str, owner: str, ttl: float) -> Lease | None:
         """Claim a duty for `ttl` seconds; None while another owner holds it.
 
-        An owner that claims again what it holds gets a higher fence.
+        An owner that claims again what it holds gets a higher fence. All claim a duty for about as
+        long: one that ends later than four times `ttl` from now was claimed before the clock was
+        set back, and is over.
         """
 
         def claim(tx: Connection) -> int | None:
             t = self._table.c
             now = self._now(tx)
+            beyond = now + timedelta(seconds=4 * ttl)
             values = {"owner": owner, "expire_time": now + timedelta(seconds=ttl)}
             insert = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
             statement = (
@@ -62,7 +65,7 @@ class Leases:
                 .on_conflict_do_update(
                     index_elements=["duty"],
                     set_={**values, "fence": t.fence + 1},
-                    where=(t.expire_time <= now) | (t.owner == owner),
+                    where=(t.expire_time <= now) | (t.expire_time > beyond) | (t.owner == owner),
                 )
                 .returning(t.fence)
             )

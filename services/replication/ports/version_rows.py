@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Protocol
 
 from services.replication.domain.events import Event, EventBody
+from services.replication.domain.moments import Moment
 from services.replication.domain.progress import Progress
 from services.replication.domain.records import (
     Replica,
@@ -154,16 +155,18 @@ class ReplicaRows(Protocol):
     def page(self, listing: Listing) -> Sequence[Replica]:
         """Answer a page of replicas."""
 
-    def claimable(self, now: datetime, share: int, locations: Collection[str]) -> Sequence[Replica]:
+    def claimable(
+        self, moment: Moment, share: int, locations: Collection[str]
+    ) -> Sequence[Replica]:
         """Answer due tasks that nobody holds, `share` of each tenant in each region.
 
         Those that wait longest; of `locations` alone, if there are any.
         """
 
-    def running(self, now: datetime, location: str = "") -> Sequence[tuple[str, str, int]]:
+    def running(self, moment: Moment, location: str = "") -> Sequence[tuple[str, str, int]]:
         """Answer, by region and tenant, how many copies are held; of one region or all."""
 
-    def copies_into(self, location: str, slot: str, now: datetime) -> int:
+    def copies_into(self, location: str, slot: str, moment: Moment) -> int:
         """Answer how many copies into a slot are held."""
 
     def owned(self, owner: str) -> Sequence[Replica]:

@@ -1,6 +1,8 @@
 """How many bytes go into a region, counted over all processes by the table of leases.
 
-The flow into a region is a lease that expires when what was let pass so far has passed.
+The flow into a region is a lease that expires when what was let pass so far has passed. Its fence
+is the time at which it was asked for last: where that is later than now, the clock was set back,
+and the lease expires as much earlier.
 """
 
 from datetime import datetime, timedelta
@@ -11,11 +13,13 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from services.kernel.clock import Clock
 from services.kernel.db.engine import Database
+from services.kernel.db.tables import from_microseconds, to_microseconds
 from services.replication.store import tables
 
 _T: Final = tables.leases.c
 # What was not used for longer than this, in seconds, is not made up for.
 _CREDIT: Final = timedelta(seconds=1)
+_NOTHING: Final = timedelta()
 
 
 class Flows:
@@ -32,13 +36,19 @@ class Flows:
             duty = f"flow/{location}"
             insert = sqlite.insert if tx.dialect.name == "sqlite" else postgresql.insert
             now = self._now(tx)
-            first = insert(tables.leases).values(duty=duty, fence=0, owner="", expire_time=now)
+            known = {"fence": to_microseconds(now), "expire_time": now}
+            first = insert(tables.leases).values(duty=duty, owner="", **known)
             tx.execute(first.on_conflict_do_nothing())
-            mine = select(_T.expire_time).where(_T.duty == duty).with_for_update()
-            passed: datetime = tx.execute(mine).scalar_one()
+            mine = select(_T.expire_time, _T.fence).where(_T.duty == duty).with_for_update()
+            passed, asked = tx.execute(mine).one()
+            # After the lock, so that nobody has asked later than this.
+            now = self._now(tx)
+            passed -= max(from_microseconds(asked) - now, _NOTHING)
             passed = max(passed, now - _CREDIT) + timedelta(seconds=seconds)
-            tx.execute(update(tables.leases).where(_T.duty == duty).values(expire_time=passed))
-            return (passed - now).total_seconds()
+            values = {"fence": to_microseconds(now), "expire_time": passed}
+            tx.execute(update(tables.leases).where(_T.duty == duty).values(values))
+            wait: timedelta = passed - now
+            return wait.total_seconds()
 
         return self._db.transact(change)
 

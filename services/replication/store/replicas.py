@@ -4,8 +4,20 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, and_, delete, func, or_, select, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    and_,
+    delete,
+    func,
+    not_,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 
+from services.replication.domain.moments import Moment
 from services.replication.domain.records import SOURCE_SLOT, Replica, ReplicaDisk
 from services.replication.ports.requests import Listing
 from services.replication.store import tables
@@ -70,7 +82,9 @@ class ReplicaTable:
         """Answer a page of replicas."""
         return _REPLICAS.page(self._connection, listing)
 
-    def claimable(self, now: datetime, share: int, locations: Collection[str]) -> Sequence[Replica]:
+    def claimable(
+        self, moment: Moment, share: int, locations: Collection[str]
+    ) -> Sequence[Replica]:
         """Answer due tasks that nobody holds, `share` of each tenant in each region.
 
         Those that wait longest; of `locations` alone, if there are any. However much one tenant
@@ -89,8 +103,8 @@ class ReplicaTable:
             .join(tables.versions, tables.versions.c.uid == _T.version)
             .where(
                 tables.UNFINISHED,
-                _T.due_time <= now,
-                or_(_T.owner == "", _T.lease_time <= now),
+                not_(_is_to_come(_T.due_time, moment)),
+                or_(_T.owner == "", not_(_is_to_come(_T.lease_time, moment))),
                 *([_T.location.in_(locations)] if locations else []),
             )
             .subquery()
@@ -103,22 +117,22 @@ class ReplicaTable:
         )
         return _REPLICAS.all(self._connection, statement)
 
-    def running(self, now: datetime, location: str = "") -> Sequence[tuple[str, str, int]]:
+    def running(self, moment: Moment, location: str = "") -> Sequence[tuple[str, str, int]]:
         """Answer, by region and tenant, how many copies are held; of one region or all."""
         tenant = tables.versions.c.tenant
         statement = (
             select(_T.location, tenant, func.count())
             .join(tables.versions, tables.versions.c.uid == _T.version)
-            .where(_T.owner != "", _T.lease_time > now, _T.intent == "COPY")
+            .where(_T.owner != "", _is_to_come(_T.lease_time, moment), _T.intent == "COPY")
             .group_by(_T.location, tenant)
         )
         if location:
             statement = statement.where(_T.location == location)
         return [(row[0], row[1], int(row[2])) for row in self._connection.execute(statement)]
 
-    def copies_into(self, location: str, slot: str, now: datetime) -> int:
+    def copies_into(self, location: str, slot: str, moment: Moment) -> int:
         """Answer how many copies into a slot are held."""
-        held = (_T.owner != "", _T.lease_time > now, _T.intent == "COPY")
+        held = (_T.owner != "", _is_to_come(_T.lease_time, moment), _T.intent == "COPY")
         statement = select(func.count()).where(*held, _T.location == location, _T.slot == slot)
         return int(self._connection.execute(statement).scalar_one())
 
@@ -166,3 +180,8 @@ class ReplicaTable:
         """Answer the replicas that lie, or are to lie, in a slot."""
         statement = _REPLICAS.select.where(_T.location == location, _T.slot == slot)
         return _REPLICAS.all(self._connection, statement)
+
+
+def _is_to_come(time: ColumnElement[datetime], moment: Moment) -> ColumnElement[bool]:
+    """The same as `Moment.precedes`, of a column."""
+    return and_(time > moment.time, time <= moment.horizon)

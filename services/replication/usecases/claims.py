@@ -9,9 +9,9 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Final
 
+from services.replication.domain.moments import Moment
 from services.replication.domain.names import disk_order
 from services.replication.domain.records import Replica, ReplicaDisk, Version
 from services.replication.domain.region import Region
@@ -120,7 +120,7 @@ class Claims:
         """Answer due tasks by tenant, the first of each at the end of its list."""
         queues: dict[str, list[Replica]] = {}
         homes: dict[str, tuple[str, str]] = {}
-        for replica in tx.replicas.claimable(tx.now(), _SHARE, self._locations):
+        for replica in tx.replicas.claimable(self._moment(tx), _SHARE, self._locations):
             if replica.version not in homes:
                 version = tx.versions.get(replica.version)
                 homes[replica.version] = (
@@ -139,10 +139,11 @@ class Claims:
         if not queues:
             return []
         regions, tenants = Counter[str](), Counter[str]()
-        for location, tenant, count in tx.replicas.running(tx.now()):
+        moment = self._moment(tx)
+        for location, tenant, count in tx.replicas.running(moment):
             regions[location] += count
             tenants[tenant] += count
-        now, breakers = tx.now(), tx.breakers.all()
+        breakers = tx.breakers.all()
         limits: dict[str, int] = {}
         chosen: list[Replica] = []
         # As many again for those that other processes take meanwhile.
@@ -156,8 +157,9 @@ class Claims:
                 if location not in limits:
                     limits[location] = self._limit(tx.regions.get(location))
                 full = regions[location] >= limits[location]
-                failures, until = breakers.get((location, replica.slot), (0, now))
-                broken = failures >= self.settings.breaker_failures and until > now
+                failures, until = breakers.get((location, replica.slot), (0, moment.time))
+                is_broken = failures >= self.settings.breaker_failures
+                broken = is_broken and moment.precedes(until)
                 if full or broken or isinstance(self._origins.choose(tx, replica), Wait):
                     continue
                 regions[location] += 1
@@ -175,22 +177,27 @@ class Claims:
         A slot that did not answer several times is tried by one copy at a time, until one ends
         well.
         """
-        location, slot, now = replica.location, replica.slot, tx.now()
+        location, slot, moment = replica.location, replica.slot, self._moment(tx)
         limit = self._limit(tx.regions.lock(location))
-        if sum(count for _, _, count in tx.replicas.running(now, location)) >= limit:
+        if sum(count for _, _, count in tx.replicas.running(moment, location)) >= limit:
             return False
-        failures, until = tx.breakers.all().get((location, slot), (0, now))
+        failures, until = tx.breakers.all().get((location, slot), (0, moment.time))
         if failures < self.settings.breaker_failures:
             return True
-        return until <= now and tx.replicas.copies_into(location, slot, now) == 0
+        is_tried = tx.replicas.copies_into(location, slot, moment) > 0
+        return not (moment.precedes(until) or is_tried)
+
+    def _moment(self, tx: Tx) -> Moment:
+        return Moment(tx.now(), self.settings.reach)
 
     def _claim(self, tx: Tx, *, owner: str, seen: Replica) -> Task | None:
         key = seen.version, seen.location, seen.slot
         version = tx.versions.lock(key[0])
         replica = tx.replicas.get(*key)
-        now = tx.now()
-        if version is None or replica is None or not _is_free(replica, now):
+        moment = self._moment(tx)
+        if version is None or replica is None or not _is_free(replica, moment):
             return None
+        now = moment.time
         copying = replica.intent is Intent.COPY
         if copying and not self._has_room(tx, replica):
             return None
@@ -221,6 +228,6 @@ def _is_of(replica: Replica, task: Task) -> bool:
     return (replica.owner, replica.fence) == (task.replica.owner, task.fence)
 
 
-def _is_free(replica: Replica, now: datetime) -> bool:
-    held = replica.owner != "" and replica.lease_time > now
-    return replica.state in UNFINISHED and not held and replica.due_time <= now
+def _is_free(replica: Replica, moment: Moment) -> bool:
+    held = replica.owner != "" and moment.precedes(replica.lease_time)
+    return replica.state in UNFINISHED and not held and not moment.precedes(replica.due_time)

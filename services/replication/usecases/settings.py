@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Final
 
 from services.replication.content.progress import DEFAULT_OPTIONS, CopyOptions
+
+# Longer than whatever is tried again waits.
+_LONGEST_PAUSE: Final = timedelta(minutes=10)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +31,8 @@ class EngineSettings:
     options: CopyOptions = DEFAULT_OPTIONS
     full_disk_bytes: int = 2 << 40
     shallow_disk_bytes: int = 32 << 40
+
+    @property
+    def reach(self) -> timedelta:
+        """How far ahead a pause or a lease ends, of processes with longer leases too."""
+        return max(_LONGEST_PAUSE, 4 * self.lease, 2 * timedelta(seconds=self.retry_cap))

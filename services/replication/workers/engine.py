@@ -130,7 +130,9 @@ class Engine:
             _LOG.exception("the end of the task %s was not recorded", running.task.key)
         finally:
             with self._lock:
-                self._running.pop(running.task.key, None)
+                # This process may have claimed it again, when the lease had run out.
+                if self._running.get(running.task.key) is running:
+                    del self._running[running.task.key]
             self._release(running.task)
             self._woken.set()
 

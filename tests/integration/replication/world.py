@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import insert
 
-from services.kernel.clock import SystemClock
+from services.kernel.clock import Clock, SystemClock
 from services.kernel.db.engine import Database
 from services.kernel.ids import new_uid
 from services.kernel.telemetry.telemetry import Telemetry
@@ -115,10 +115,12 @@ class World:
             options=CopyOptions(workers=2, window_bytes=4 * MIB),
         )
     )
+    clock: Clock | None = None
 
     def __post_init__(self) -> None:
-        self.rows = SqlUnitOfWork(self.db)
-        self.stores = StorePool(SystemClock(), Flows(self.db, SystemClock()))
+        self.rows = SqlUnitOfWork(self.db, self.clock)
+        clock = self.clock or SystemClock()
+        self.stores = StorePool(clock, Flows(self.db, clock))
         self.files = SourceFiles(
             parse_source_stores({"vhds": f"home file://{self.root / 'files'}"})
         )
