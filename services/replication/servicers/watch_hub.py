@@ -89,6 +89,7 @@ class WatchHub:
         self._waiting: Final[set[Watcher]] = set()
         self._head: tuple[str, int] | None = None
         self._busy: Final = threading.Event()
+        self._joined: Final = threading.Event()
         self._closed: Final = threading.Event()
         self._thread: Final = threading.Thread(target=self._run, name="watch-hub", daemon=True)
         self._thread.start()
@@ -104,7 +105,11 @@ class WatchHub:
         reads it by itself.
         """
         with self._lock:
-            topic = self._topics.setdefault(replication, _Topic(sequence))
+            if replication not in self._topics:
+                self._topics[replication] = _Topic(sequence)
+                # What was committed since that sequence was read may be the last for long.
+                self._joined.set()
+            topic = self._topics[replication]
             topic.watchers.add(watcher)
             self._busy.set()
             return topic.sequence
@@ -146,11 +151,13 @@ class WatchHub:
                     continue
             try:
                 found = self._probe()
-                if found is None or found != seen:
+                if found is None or found != seen or self._joined.is_set():
+                    self._joined.clear()
                     self._look()
                     seen = found
             except Exception:  # noqa: BLE001 - whatever it is, it is tried again
                 _LOG.exception("replications cannot be watched now")
+                seen = None
                 self._closed.wait(1.0)
             self._closed.wait(self._interval)
 

@@ -108,7 +108,8 @@ class WatchStream:
         elif after < record.horizon or after > record.sequence:
             raise PositionCompacted(record.horizon)
         watcher = Watcher()
-        told = self._hub.join(record.id, watcher, self._sequence)
+        # What was there before is read by the stream itself, piece by piece, however much it is.
+        told = self._hub.join(record.id, watcher, max(self._sequence, record.sequence))
         try:
             async for message in self._stored(record.id, told):
                 yield message
