@@ -1,11 +1,19 @@
 """What is wanted changes while it is being copied: counts, zones and tiers, deletions."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import pytest
 
 from services.replication.content.refs import read_version
-from services.replication.domain.states import CopyState, RegionState, ReplicationState
+from services.replication.domain.desired import DesiredReplicas, ReplicaSet
+from services.replication.domain.region import SlotTier
+from services.replication.domain.states import (
+    CopyState,
+    RegionState,
+    ReplicationState,
+    StorageType,
+)
 from tests.faults.workers import Point, halting, wait_rest, worker
 from tests.integration.replication.world import MIB, World, some_bytes
 
@@ -83,3 +91,49 @@ def test_a_removal_killed_after_the_ref_is_gone_is_finished_by_the_next(
     with world.working():
         assert world.wait_end(third.id).record.state is ReplicationState.COMPLETED
     assert refs(world, "east") == ["s1"]
+
+
+def test_a_count_that_is_raised_leaves_other_tiers_and_zones_alone(world: World) -> None:
+    world.add_region("home")
+    region = world.add_region("east", 4)
+    standard, premium = SlotTier.STANDARD, SlotTier.PREMIUM
+    slots = tuple(
+        replace(slot, zone=zone, tier=tier)
+        for slot, zone, tier in zip(
+            region.slots,
+            ("1", "2", "", ""),
+            (standard, standard, standard, premium),
+            strict=True,
+        )
+    )
+    placed = replace(region, zones=("1", "2"), slots=slots)
+    world.rows.transact(lambda tx: tx.regions.update(placed))
+    zonal = ReplicaSet(StorageType.STANDARD_ZRS, 2, ("1", "2"))
+    fast = ReplicaSet(StorageType.PREMIUM_LRS, 1)
+    plain = ReplicaSet(StorageType.STANDARD_LRS, 1)
+    disks = {"os": world.upload("os", DATA)}
+
+    def wanted(generation: int, *sets: ReplicaSet) -> DesiredReplicas:
+        made = world.desired(disks, {"home": 1, "east": 1}, generation=generation)
+        home, east = made.regions
+        return replace(made, regions=(home, replace(east, sets=sets)))
+
+    halt = halting(world, Point.COPYING)
+    first = world.ensure(wanted(1, zonal, fast))
+    with world.working():
+        halt.wait_held()
+        second = world.ensure(wanted(2, zonal, fast, plain))
+        halt.go.set()
+        assert world.wait_end(first.id).record.state is ReplicationState.SUPERSEDED
+        assert world.wait_end(second.id).record.state is ReplicationState.COMPLETED
+        wait_rest(world, UID)
+    replicas = world.rows.read(lambda tx: tx.replicas.of_region(UID, "east"))
+    assert {one.slot: one.storage_type for one in replicas} == {
+        "s1": StorageType.STANDARD_ZRS,
+        "s2": StorageType.STANDARD_ZRS,
+        "s3": StorageType.STANDARD_LRS,
+        "s4": StorageType.PREMIUM_LRS,
+    }
+    # None of them was begun a second time for it.
+    assert {one.attempt for one in replicas} == {1}
+    assert refs(world, "east") == ["s1", "s2", "s3", "s4"]

@@ -1,0 +1,44 @@
+"""Two hundred replications of two tenants wait for one region."""
+
+import pytest
+
+from services.replication.domain.names import storage_id
+from services.replication.domain.states import CopyState, ReplicationState
+from tests.integration.replication.test_claims import queue
+from tests.integration.replication.world import World
+
+MANY, FEW = 197, 3
+
+
+@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@pytest.mark.timeout(240)
+def test_all_of_both_tenants_end_whole_and_the_second_does_not_wait_for_the_first(
+    world: World,
+) -> None:
+    world.add_region("home")
+    queue(world, "a", MANY, "home")
+    queue(world, "b", FEW, "home")
+    uids = {
+        tenant: [f"{tenant}{number:031x}" for number in range(count)]
+        for tenant, count in (("a", MANY), ("b", FEW))
+    }
+    records = {
+        uid: record
+        for tenant in uids.values()
+        for uid in tenant
+        if (record := world.rows.read(lambda tx, uid=uid: tx.versions.get(uid)))
+    }
+    assert len(records) == MANY + FEW
+    with world.working():
+        for uid, version in records.items():
+            view = world.wait_end(version.replication, timeout=120.0)
+            assert view.record.state is ReplicationState.COMPLETED, uid
+    done = {uid: world.replica("home", uid=uid) for uid in records}
+    assert {one.state for one in done.values()} == {CopyState.COMPLETED}
+    # All of one tenant were wanted before any of the other.
+    order = sorted(done, key=lambda uid: (done[uid].commit_time, uid))
+    last = max(order.index(uid) for uid in uids["b"])
+    assert last < MANY // 2
+    for tenant, found in uids.items():
+        assert records[found[0]].tenant == storage_id(tenant)
+        assert world.content(found[0], "home", "os") == b"x" * 9
