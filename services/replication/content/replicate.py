@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from services.replication.content.buffers import SegmentBuffer
-from services.replication.content.delta import Move, Placement, plan_moves, ranges_of
+from services.replication.content.comparison import ranges_of
+from services.replication.content.delta import plan_moves
 from services.replication.content.digests import (
     LEAF_BYTES,
     leaf_digest,
@@ -22,6 +23,7 @@ from services.replication.content.errors import ObjectCorrupt, ObjectMissing
 from services.replication.content.journal import JournalEntry, read_journals
 from services.replication.content.keys import object_key
 from services.replication.content.manifest import Extent, Manifest, Segment, build_manifest
+from services.replication.content.moves import Move, Placement
 from services.replication.content.progress import DEFAULT_OPTIONS, Control, CopyOptions, Phase
 from services.replication.content.sealing import put_manifest, put_page
 from services.replication.content.segment_io import LeafLists, read_manifest, read_packed, read_page

@@ -1,6 +1,7 @@
 """The rows of versions: what is wanted of them, who copies them, and what came of it."""
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
@@ -18,6 +19,19 @@ from services.replication.domain.records import (
 from services.replication.domain.snapshots import ReplicationView
 from services.replication.domain.verification import Verification
 from services.replication.ports.requests import Listing
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """A disk of a tenant in the versions of a definition, one version left out.
+
+    `definition` is the key of its name.
+    """
+
+    tenant: str
+    definition: str
+    disk: str
+    without: str
 
 
 class VersionRows(Protocol):
@@ -191,6 +205,9 @@ class ReplicaRows(Protocol):
 
     def in_slot(self, location: str, slot: str) -> Sequence[Replica]:
         """Answer the replicas that lie, or are to lie, in a slot."""
+
+    def roots(self, location: str, slot: str, alike: Alike, limit: int) -> Sequence[str]:
+        """Answer the roots of a disk in the good replicas of a slot, committed last first."""
 
 
 class VerificationRows(Protocol):

@@ -20,6 +20,7 @@ from sqlalchemy import (
 from services.replication.domain.moments import Moment
 from services.replication.domain.records import SOURCE_SLOT, Replica, ReplicaDisk
 from services.replication.ports.requests import Listing
+from services.replication.ports.version_rows import Alike
 from services.replication.store import tables
 from services.replication.store.records import Records
 
@@ -180,6 +181,27 @@ class ReplicaTable:
         """Answer the replicas that lie, or are to lie, in a slot."""
         statement = _REPLICAS.select.where(_T.location == location, _T.slot == slot)
         return _REPLICAS.all(self._connection, statement)
+
+    def roots(self, location: str, slot: str, alike: Alike, limit: int) -> Sequence[str]:
+        """Answer the roots of a disk in the good replicas of a slot, committed last first."""
+        v, d = tables.versions.c, tables.version_disks.c
+        names = f"{alike.definition}/versions"
+        statement = (
+            select(d.root)
+            .join(tables.replicas, _T.version == d.version)
+            .join(tables.versions, v.uid == d.version)
+            .where(
+                *(_T.location == location, _T.slot == slot),
+                # "0" is the character after "/".
+                *(_T.name_key >= f"{names}/", _T.name_key < f"{names}0"),
+                *(_T.state == "COMPLETED", _T.health == "GOOD", _T.commit_time.is_not(None)),
+                *(_T.version != alike.without, v.tenant == alike.tenant),
+                *(d.disk == alike.disk, d.root != ""),
+            )
+            .order_by(_T.commit_time.desc(), _T.version.desc())
+            .limit(limit)
+        )
+        return self._connection.execute(statement).scalars().all()
 
 
 def _is_to_come(time: ColumnElement[datetime], moment: Moment) -> ColumnElement[bool]:

@@ -215,7 +215,8 @@ Index(
     sqlite_where=UNFINISHED,
     postgresql_where=UNFINISHED,
 )
-Index("ix_replicas_slot", replicas.c.location, replicas.c.slot)
+# The versions of a definition in a slot lie side by side.
+Index("ix_replicas_slot", replicas.c.location, replicas.c.slot, replicas.c.name_key)
 _owned = text("owner <> ''")
 Index("ix_replicas_owner", replicas.c.owner, sqlite_where=_owned, postgresql_where=_owned)
 Index("ix_replicas_name", replicas.c.name_key, replicas.c.location, replicas.c.slot)

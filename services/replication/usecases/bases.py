@@ -9,11 +9,11 @@ from services.replication.content.errors import ObjectCorrupt, ObjectMissing
 from services.replication.content.manifest import Manifest
 from services.replication.content.segment_io import read_manifest
 from services.replication.content.store import Store
-from services.replication.domain.records import VersionDisk
-from services.replication.ports.rows import Tx, UnitOfWork
+from services.replication.ports.rows import UnitOfWork
+from services.replication.ports.version_rows import Alike
 
 _TRIED: Final = 3
-"""How many of the newest versions are looked at for one that has the disk."""
+"""How many of the newest versions are looked at for one whose manifest can be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,35 +34,9 @@ def base_of(
     None where there is none that can be read: all segments are then moved whole. `place` are region
     and slot. Raises what the store raises where it cannot be asked.
     """
-    for root in rows.read(lambda tx: _roots(tx, place, wanted)):
+    definition = key(wanted.name).rpartition("/versions/")[0]
+    alike = Alike(wanted.tenant, definition, wanted.disk, wanted.uid)
+    for root in rows.read(lambda tx: tx.replicas.roots(*place, alike, _TRIED)):
         with contextlib.suppress(ObjectMissing, ObjectCorrupt):
             return read_manifest(store, wanted.tenant, bytes.fromhex(root))
     return None
-
-
-def _roots(tx: Tx, place: tuple[str, str], wanted: Wanted) -> list[str]:
-    definition = _definition(key(wanted.name))
-    committed = [
-        (one.commit_time, one.version)
-        for one in tx.replicas.in_slot(*place)
-        if one.is_good
-        and one.commit_time is not None
-        and one.version != wanted.uid
-        and _definition(one.name_key) == definition
-    ]
-    newest = [uid for _, uid in sorted(committed, reverse=True)[:_TRIED]]
-    known = tx.versions.many(newest)
-    roots = {one.version: one.root for one in tx.versions.contents(newest) if _is(one, wanted)}
-    return [
-        roots[uid]
-        for uid in newest
-        if uid in known and known[uid].tenant == wanted.tenant and roots.get(uid)
-    ]
-
-
-def _is(disk: VersionDisk, wanted: Wanted) -> bool:
-    return disk.disk == wanted.disk
-
-
-def _definition(name_key: str) -> str:
-    return name_key.rpartition("/versions/")[0]

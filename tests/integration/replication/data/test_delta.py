@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.replication.content.delta import MAX_OBJECTS
+from services.replication.content.comparison import MAX_OBJECTS
 from services.replication.content.digests import LEAF_BYTES, SEGMENT_BYTES
 from services.replication.content.errors import Cancelled
 from services.replication.content.journal import forget_task
@@ -244,6 +244,30 @@ def test_a_segment_of_which_more_than_half_changed_is_written_whole(
     found, copied = moved(away, home, ingest(image, home, task="second"), base)
     assert [segment.is_plain for segment in found.segments()] == [True, False]
     assert copied == SEGMENT_BYTES + 32 * LEAF_BYTES
+
+
+def test_a_segment_in_pieces_of_too_many_versions_is_written_whole(
+    stores: tuple[Store, Store], tmp_path: Path
+) -> None:
+    home, away = stores
+    image = tmp_path / "image"
+    make_image(image, SEGMENT_BYTES, [(0, SEGMENT_BYTES)])
+    found = replicate(ingest(image, home, task="v0"), home, away)
+    forget_task(away, "replicate")
+    data = bytearray(image.read_bytes())
+    written, objects = [], []
+    for number in range(1, MAX_OBJECTS + 2):
+        at = number * LEAF_BYTES
+        data[at : at + LEAF_BYTES] = random.Random(number).randbytes(LEAF_BYTES)
+        image.write_bytes(data)
+        found, copied = moved(away, home, ingest(image, home, task=f"v{number}"), found)
+        (segment,) = found.segments()
+        objects.append(len({extent.digest for extent in segment.extents}))
+        written.append(copied)
+    # What the first one brought, and a pack of each that follows.
+    assert objects == [*range(2, MAX_OBJECTS + 1), 1, 2]
+    assert written == [*[LEAF_BYTES] * (MAX_OBJECTS - 1), SEGMENT_BYTES, LEAF_BYTES]
+    assert pulled(away, found, tmp_path) == data
 
 
 def test_a_delta_killed_again_and_again_writes_nothing_durable_twice(tmp_path: Path) -> None:
