@@ -165,6 +165,7 @@ class Meter:
         self._began: Final = clock()
         self._moved = 0
         self._done = 0
+        self._seeded = 0
 
     def skip(self, count: int) -> None:
         """Count bytes that need not be moved: holes, or what was there before."""
@@ -173,6 +174,17 @@ class Meter:
     def move(self, count: int) -> None:
         """Count bytes that were moved."""
         self._add(count, count)
+
+    def seed(self, count: int) -> None:
+        """Count bytes that an older file had."""
+        with self._lock:
+            self._seeded += count
+        self._add(0, count, "Seeding")
+
+    @property
+    def seeded(self) -> int:
+        """The bytes that older files had."""
+        return self._seeded
 
     def back(self, done: int) -> None:
         """Begin again at `done`."""
@@ -183,18 +195,22 @@ class Meter:
         """Show what is being done."""
         self._show(state, finished=finished)
 
-    def _add(self, moved: int, done: int) -> None:
+    def _add(self, moved: int, done: int, state: str = "Copying") -> None:
         with self._lock:
             self._moved += moved
             self._done += done
-        self._show("Copying", finished=False)
+        self._show(state, finished=False)
 
     def _show(self, state: str, *, finished: bool) -> None:
         elapsed = self._clock() - self._began
         rate = self._moved / elapsed if elapsed > 0 and self._moved else None
         # Of what follows on the copying nobody knows how long it takes.
         left = (self._total - self._done) / rate if rate and self._done < self._total else None
-        moved = f"{human_bytes(self._moved)} moved" if finished else ""
+        told = []
+        if finished:
+            told.append(f"{human_bytes(self._moved)} moved")
+        if self._seeded:
+            told.append(f"{human_bytes(self._seeded)} from seeds")
         self._view.show(
             Line(
                 self._label,
@@ -203,7 +219,7 @@ class Meter:
                 self._total,
                 rate=rate,
                 remaining=left,
-                note=moved,
+                note=", ".join(told),
                 finished=finished,
             )
         )

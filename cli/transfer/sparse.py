@@ -76,7 +76,7 @@ def _data(fd: int, size: int, start: int) -> Iterator[Data]:
 def extents(fd: int, size: int, start: int = 0) -> Iterator[tuple[int, int]]:
     """Where a file has stored bytes, widened to multiples of 64 KiB and joined.
 
-    A file system that does not tell holes calls the whole file one extent.
+    A file system that does not tell holes calls the whole file one extent; so is a block device.
     """
     at = start
     pending: tuple[int, int] | None = None
@@ -85,9 +85,11 @@ def extents(fd: int, size: int, start: int = 0) -> Iterator[tuple[int, int]]:
             begin = os.lseek(fd, at, os.SEEK_DATA)
             end = os.lseek(fd, begin, os.SEEK_HOLE)
         except OSError as error:
-            if error.errno != errno.ENXIO:
+            if error.errno == errno.ENXIO:
+                break  # Nothing but a hole follows.
+            if error.errno != errno.EINVAL:
                 raise
-            break  # Nothing but a hole follows.
+            begin, end = at, size  # A block device knows of no holes.
         if begin >= size:
             break  # What follows lies behind the part that is asked for.
         begin = max(begin - begin % _GRAIN, start)

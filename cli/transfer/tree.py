@@ -20,14 +20,21 @@ _IMAGE_ENTRY: Final = struct.Struct("<I32s")
 def segment_digest(data: bytes | bytearray | memoryview, leaf_bytes: int) -> bytes:
     """The digest of a segment, 32 zero bytes where all of it is zero."""
     view = memoryview(data)
-    leaves = []
-    for at in range(0, len(view), leaf_bytes):
-        leaf = view[at : at + leaf_bytes]
-        leaves.append(ZERO_DIGEST if is_zero(leaf) else blake3(leaf).digest())
-    if all(leaf == ZERO_DIGEST for leaf in leaves):
+    leaves = [leaf_digest(view[at : at + leaf_bytes]) for at in range(0, len(view), leaf_bytes)]
+    return digest_of_leaves(len(view), b"".join(leaves))
+
+
+def leaf_digest(leaf: bytes | memoryview) -> bytes:
+    """The digest of a leaf, 32 zero bytes where all of it is zero."""
+    return ZERO_DIGEST if is_zero(leaf) else blake3(leaf).digest()
+
+
+def digest_of_leaves(length: int, leaves: bytes) -> bytes:
+    """The digest of a segment of `length` bytes that has these leaves."""
+    if not any(leaves):
         return ZERO_DIGEST
-    prefix = _SEGMENT_PREFIX.pack(len(view), len(leaves))
-    return blake3(prefix + b"".join(leaves), derive_key_context=_SEGMENT_CONTEXT).digest()
+    prefix = _SEGMENT_PREFIX.pack(length, len(leaves) // DIGEST_BYTES)
+    return blake3(prefix + leaves, derive_key_context=_SEGMENT_CONTEXT).digest()
 
 
 def root_digest(layout: DiskLayout, segments: list[bytes]) -> bytes:

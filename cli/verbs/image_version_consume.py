@@ -20,8 +20,9 @@ from cli.errors import CliError, ExitCode, UsageProblem
 from cli.invocation import current
 from cli.output import Column, Record, human_bytes
 from cli.transfer.file_format import FileFormat
+from cli.transfer.opening import Source
 from cli.transfer.progress import view
-from cli.transfer.pull import STREAMS, Source, selected
+from cli.transfer.pull import STREAMS, selected
 from cli.transfer.pull import pull as transfer
 from cli.verbs import names
 from cli.verbs.options import (
@@ -60,6 +61,7 @@ _PULLED_COLUMNS = (
     Column("Size", lambda record: human_bytes(int(record["sizeBytes"]))),
     Column("From", "location"),
     Column("Verified", "verified"),
+    Column("From seeds", lambda record: human_bytes(int(record["seededBytes"]))),
     Column("BLAKE3", "blake3"),
     Column("SHA-256", "sha256"),
 )
@@ -104,7 +106,17 @@ def pull(
     directory: Annotated[
         Path, typer.Option("--directory", "-d", help="Where os.img, lun0.img ... are written.")
     ] = Path(),
-    file: Annotated[Path | None, typer.Option("--file", "-f", help="Instead: of one disk.")] = None,
+    file: Annotated[
+        Path | None, typer.Option("--file", "-f", help="Instead: of one disk; or a block device.")
+    ] = None,
+    seed: Annotated[
+        list[Path] | None,
+        typer.Option(
+            help="An older version here, whose equal parts are not moved again ...",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
     format_: Annotated[
         FileFormat, typer.Option("--format", help="Of the files; a vhd is one of fixed size.")
     ] = FileFormat.RAW,
@@ -118,8 +130,9 @@ def pull(
 ) -> None:
     """Pull the disks of a version into sparse files, every byte verified.
 
-    A pull that broke goes on where it stopped when repeated. Sizes and digests are those of the
-    disks, whatever the format of the files.
+    A pull that broke goes on where it stopped when repeated. What seeds have is not moved again,
+    nor what a file has that --overwrite replaces. Sizes and digests are those of the disks,
+    whatever the format of the files.
     """
     image = names.image(
         subscription,
@@ -138,8 +151,17 @@ def pull(
     with view() as shown:
         for one, path in targets.items():
             source = Source(found.image_version, found.location, selected(one), accept_terms)
+            # A device is compared with the disk in place.
+            replaced = [path] if path.is_file() else []
             pulled = transfer(
-                stub, source, path, shown, sha256=sha256, streams=streams, form=format_
+                stub,
+                source,
+                path,
+                shown,
+                sha256=sha256,
+                streams=streams,
+                form=format_,
+                seeds=[*(seed or ()), *replaced],
             )
             rows.append(
                 {
@@ -149,6 +171,7 @@ def pull(
                     "location": pulled.location,
                     "sizeBytes": str(pulled.size),
                     "verified": pulled.verified,
+                    "seededBytes": str(pulled.seeded),
                     "rootDigest": pulled.root_digest.hex(),
                     **pulled.digests,
                 }

@@ -123,11 +123,11 @@ def test_a_pull_goes_on_whatever_format_it_was_to_become(tmp_path: Path) -> None
     path = tmp_path / "os.vhd"
     data = random.Random(3).randbytes(MIB)
     with PartialFile(path, layout, None) as file:
-        file.write(0, memoryview(data))
+        file.put(0, memoryview(data))
         file.append(vhd_footer(MIB, IDENTITY))
     with PartialFile(path, layout, None) as file:
         assert os.fstat(file.fd).st_size == MIB
-        file.write(0, memoryview(data))
+        file.put(0, memoryview(data))
         (tmp_path / "os.vhd.new").write_bytes(b"half" * MIB)
         file.rewrite(write_qcow2)
         assert not path.exists()
