@@ -21,10 +21,11 @@ def wait(
     *,
     service: str = "catalog",
     on_progress: "Callable[[Operation], None] | None" = None,
+    seconds: int = _ONE_WAIT,
 ) -> "Operation":
     """Wait until an operation is done and succeeded; answer it.
 
-    `on_progress` sees it after each wait that ended before it did.
+    `on_progress` sees it after each wait, of which one lasts for at most so many `seconds`.
 
     Raises:
         CliError: it failed, was cancelled, or the person stopped waiting (the operation goes on).
@@ -36,7 +37,7 @@ def wait(
     try:
         while not operation.done:
             request = operations_pb2.WaitOperationRequest(
-                name=operation.name, timeout=Duration(seconds=_ONE_WAIT)
+                name=operation.name, timeout=Duration(seconds=seconds)
             )
             operation = stub.WaitOperation(request)
             if on_progress is not None:

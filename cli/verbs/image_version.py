@@ -24,6 +24,7 @@ from cli.verbs.image_version_check import check_deployment
 from cli.verbs.image_version_consume import list_community, list_shared, pull, resolve
 from cli.verbs.image_version_create import create
 from cli.verbs.image_version_ending import COLUMNS
+from cli.verbs.image_version_verify import verify
 from cli.verbs.image_version_watch import watch
 from cli.verbs.options import (
     Definition,
@@ -122,6 +123,7 @@ for command in (
     undelete,
     promote,
     watch,
+    verify,
     resolve,
     check_deployment,
     pull,

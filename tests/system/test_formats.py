@@ -15,6 +15,7 @@ from tests.system.installation import Installation
 from tests.system.publishing import Shop, make_shop, unique
 
 pytestmark = pytest.mark.timeout(300)
+LEAF = 64 * 1024
 
 
 @pytest.fixture
@@ -74,6 +75,35 @@ def test_disks_of_every_format_are_published_and_pulled_in_others(
             assert rows[name]["blake3"] == disk.digest
             assert rows[name]["sizeBytes"] == str(disk.size)
             assert content(Path(rows[name]["file"]), form) == disk
+
+
+def test_an_older_version_here_is_the_seed_of_a_newer_one(
+    installation: Installation, shop: Shop, tmp_path: Path
+) -> None:
+    """In whatever format it was pulled; the service is asked for the leaves that changed."""
+    older = sparse(12, 5, seed=6).content
+    at = older.index(next(byte for byte in older if byte))
+    newer = bytearray(older)
+    newer[at] ^= 1
+    for number, disk in (("1.0.0", older), ("2.0.0", bytes(newer))):
+        path = tmp_path / f"{number}.raw"
+        path.write_bytes(disk)
+        blob = upload(installation, shop, path, "raw")
+        installation.stoa(
+            *("image-version", "create", *options(shop), "-e", number, "--os-blob", blob),
+            *("--target-regions", "eastus"),
+        )
+    pull = ("image-version", "pull", *options(shop), "-l", "eastus", "-o", "json")
+    for form in ("raw", "qcow2"):
+        seed = tmp_path / f"seed.{form}"
+        installation.stoa(*pull, "-e", "1.0.0", "-f", str(seed), "--format", form)
+        target = tmp_path / f"{form}.img"
+        told = installation.stoa(*pull, "-e", "2.0.0", "-f", str(target), "--seed", str(seed))
+        (row,) = json.loads(told.stdout)
+        assert target.read_bytes() == newer
+        assert row["verified"] is True
+        data = sum(any(newer[i : i + LEAF]) for i in range(0, len(newer), LEAF))
+        assert int(row["seededBytes"]) == (data - 1) * LEAF
 
 
 def test_the_size_that_counts_is_the_one_that_the_guest_sees(
