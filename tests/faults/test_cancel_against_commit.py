@@ -10,6 +10,7 @@ from services.replication.domain.states import CopyState, RegionState, Replicati
 from services.replication.ports.rows import Tx
 from services.replication.usecases.cancelling import cancel_regions
 from services.replication.usecases.ledger import Ledger
+from tests.faults.invariants import assert_invariants
 from tests.faults.workers import Halt, Point, halted_by, halting, worker
 from tests.integration.replication.world import VERSION, World, some_bytes
 
@@ -63,6 +64,7 @@ def test_a_cancellation_before_the_commit_wins_and_leaves_no_ref(regions: World)
     found = {one.region.location: one.region.state for one in view.regions}
     assert found == {"home": RegionState.COMPLETED, "east": RegionState.CANCELLED}
     assert not is_there(world)
+    assert_invariants(world, {UID: {"os": DATA}})
 
 
 @pytest.mark.parametrize("point", [Point.COMMITTING, Point.REF_WRITTEN], ids=lambda one: one.name)
@@ -79,6 +81,7 @@ def test_a_cancellation_after_the_commit_has_lost(regions: World, point: Point) 
     found = {one.region.location: one.region.state for one in view.regions}
     assert found["east"] is RegionState.COMPLETED
     assert is_there(world)
+    assert_invariants(world, {UID: {"os": DATA}}, healthy=["east"])
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -104,6 +107,7 @@ def test_a_cancellation_whose_worker_is_killed_is_finished_by_the_next(
         view = world.wait_end(name)
     assert view.record.state is ReplicationState.CANCELLED
     assert not is_there(world)
+    assert_invariants(world, {UID: {"os": DATA}})
 
 
 class Race(Halt):
@@ -144,3 +148,4 @@ def test_raced_many_times_one_of_the_two_has_won(regions: World) -> None:
         assert world.replica("east", uid=uid).state.value == east.state.value
         whole = ReplicationState.COMPLETED if completed else ReplicationState.CANCELLED
         assert view.record.state is whole
+    assert_invariants(world, {uid: {"os": DATA} for uid in names})

@@ -14,6 +14,7 @@ from services.replication.domain.states import (
     ReplicationState,
     StorageType,
 )
+from tests.faults.invariants import assert_invariants
 from tests.faults.workers import Point, halting, wait_rest, worker
 from tests.integration.replication.world import MIB, World, some_bytes
 
@@ -69,6 +70,7 @@ def test_a_count_that_changes_during_a_copy_ends_as_it_was_wanted_last(
         if one.is_good
     ]
     assert good == refs(world, "east")
+    assert_invariants(world, {UID: {"os": DATA}})
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -91,6 +93,7 @@ def test_a_removal_killed_after_the_ref_is_gone_is_finished_by_the_next(
     with world.working():
         assert world.wait_end(third.id).record.state is ReplicationState.COMPLETED
     assert refs(world, "east") == ["s1"]
+    assert_invariants(world, {UID: {"os": DATA}})
 
 
 def test_a_count_that_is_raised_leaves_other_tiers_and_zones_alone(world: World) -> None:
@@ -137,3 +140,4 @@ def test_a_count_that_is_raised_leaves_other_tiers_and_zones_alone(world: World)
     # None of them was begun a second time for it.
     assert {one.attempt for one in replicas} == {1}
     assert refs(world, "east") == ["s1", "s2", "s3", "s4"]
+    assert_invariants(world, {UID: {"os": DATA}})

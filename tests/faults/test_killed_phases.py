@@ -8,6 +8,7 @@ import pytest
 from services.replication.content.refs import read_version
 from services.replication.domain.records import SOURCE_SLOT
 from services.replication.domain.states import CopyState, ReplicationMode, ReplicationState
+from tests.faults.invariants import MEMORY_BOUND, assert_invariants
 from tests.faults.workers import Point, worker
 from tests.integration.replication.sound import path_of
 from tests.integration.replication.world import MIB, World, some_bytes
@@ -66,6 +67,7 @@ def test_killed_in_a_phase_a_version_is_whole_or_absent_and_the_next_worker_ends
     with worker(world, database_url, point) as process:
         process.wait_held()
         world.wait_state(CopyState.COMPLETED, "home")
+        assert process.memory() < MEMORY_BOUND
         process.kill()
 
     rows = world.rows.read(lambda tx: tx.replicas.disks(UID, "east"))
@@ -83,6 +85,7 @@ def test_killed_in_a_phase_a_version_is_whole_or_absent_and_the_next_worker_ends
     # What was durable is not written a second time.
     after = objects(world, "east")
     assert {key: after.get(key) for key in before} == before
+    assert_invariants(world, {UID: DISKS})
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -111,3 +114,4 @@ def test_a_promotion_that_is_killed_leaves_the_version_readable_at_its_source(
         view = world.wait_end(record.id)
         world.wait_state(CopyState.REMOVED, "home", SOURCE_SLOT)
     assert view.record.state is ReplicationState.COMPLETED
+    assert_invariants(world, {UID: DISKS}, healthy=())

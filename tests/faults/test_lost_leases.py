@@ -5,6 +5,7 @@ import pytest
 from services.kernel.db.tables import from_microseconds
 from services.replication.content.refs import read_version
 from services.replication.domain.states import CopyState, ReplicationState
+from tests.faults.invariants import assert_invariants
 from tests.faults.workers import Point, Worker, wait_rest, worker
 from tests.integration.replication.world import MIB, World, some_bytes
 
@@ -52,6 +53,7 @@ def test_who_comes_back_after_another_has_copied_changes_nothing(
     assert world.replica("east") == replica
     assert read_version(world.slot_store("east"), UID) == ref
     assert world.events(name) == events
+    assert_invariants(world, {UID: {"os": DATA}})
 
 
 def test_a_ref_that_comes_after_the_version_was_deleted_is_taken_back(
@@ -72,3 +74,4 @@ def test_a_ref_that_comes_after_the_version_was_deleted_is_taken_back(
 
     assert read_version(world.slot_store("east"), UID) is None
     assert world.replica("east").state is CopyState.REMOVED
+    assert_invariants(world, {UID: {"os": DATA}})

@@ -3,11 +3,19 @@
 import pytest
 
 from services.replication.domain.names import storage_id
+from services.replication.domain.records import Version
 from services.replication.domain.states import CopyState, ReplicationState
+from tests.faults.invariants import assert_invariants
 from tests.integration.replication.test_claims import queue
 from tests.integration.replication.world import World
 
 MANY, FEW = 197, 3
+
+
+def wanted(world: World, uid: str) -> Version:
+    found = world.rows.read(lambda tx: tx.versions.get(uid))
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
@@ -22,13 +30,7 @@ def test_all_of_both_tenants_end_whole_and_the_second_does_not_wait_for_the_firs
         tenant: [f"{tenant}{number:031x}" for number in range(count)]
         for tenant, count in (("a", MANY), ("b", FEW))
     }
-    records = {
-        uid: record
-        for tenant in uids.values()
-        for uid in tenant
-        if (record := world.rows.read(lambda tx, uid=uid: tx.versions.get(uid)))
-    }
-    assert len(records) == MANY + FEW
+    records = {uid: wanted(world, uid) for tenant in uids.values() for uid in tenant}
     with world.working():
         for uid, version in records.items():
             view = world.wait_end(version.replication, timeout=120.0)
@@ -41,4 +43,4 @@ def test_all_of_both_tenants_end_whole_and_the_second_does_not_wait_for_the_firs
     assert last < MANY // 2
     for tenant, found in uids.items():
         assert records[found[0]].tenant == storage_id(tenant)
-        assert world.content(found[0], "home", "os") == b"x" * 9
+    assert_invariants(world, {uid: {"os": b"x" * 9} for uid in records})

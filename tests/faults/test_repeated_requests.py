@@ -10,6 +10,7 @@ import pytest
 from services.kernel.errors import FailedPrecondition
 from services.replication.content.refs import read_version
 from services.replication.domain.states import CopyState, RegionState, ReplicationState
+from tests.faults.invariants import assert_invariants
 from tests.faults.workers import Point, halting, wait_rest
 from tests.integration.replication.world import MIB, World, some_bytes
 
@@ -81,6 +82,7 @@ def test_generations_that_come_twice_and_out_of_order_end_as_the_newest(
         ended = world.wait_end(old).record
         assert ended.state in {ReplicationState.SUPERSEDED, ReplicationState.COMPLETED}
         assert ended.successor in {"", new}
+    assert_invariants(world, {UID: {"os": DATA}})
 
 
 def test_two_bodies_under_one_generation_at_once_are_one_of_them(world: World) -> None:
@@ -105,6 +107,7 @@ def test_two_bodies_under_one_generation_at_once_are_one_of_them(world: World) -
         assert world.wait_end(name).record.state is ReplicationState.COMPLETED
     place = ("east", "west")[body]
     assert {location for location, count in refs(world).items() if count} == {"home", place}
+    assert_invariants(world, {UID: {"os": DATA}})
 
 
 def test_a_repeat_while_the_copy_stands_still_changes_nothing(world: World) -> None:
@@ -123,3 +126,4 @@ def test_a_repeat_while_the_copy_stands_still_changes_nothing(world: World) -> N
     assert [one.region.state for one in view.regions] == [RegionState.COMPLETED] * 2
     assert world.ensure(wanted).id == first.id
     assert world.replica("east").state is CopyState.COMPLETED
+    assert_invariants(world, {UID: {"os": DATA}})

@@ -9,10 +9,11 @@ from stoa.replication.v1.replication_watch_pb2 import WatchReplicationResponse a
 
 from services.kernel.clock import SystemClock
 from services.kernel.errors import PositionCompacted, ResourceExhausted
+from services.replication.domain.events import Event, EventBody
 from services.replication.domain.records import ReplicationRecord
 from services.replication.domain.states import CopyState
 from services.replication.servicers import watch_hub
-from services.replication.servicers.watch_hub import WatchHub
+from services.replication.servicers.watch_hub import Watcher, WatchHub
 from services.replication.servicers.watch_stream import WatchStream
 from services.replication.usecases.reading import Replications
 from tests.faults.workers import Halt, Point, halting
@@ -79,6 +80,20 @@ def test_one_that_does_not_read_is_sent_away_and_goes_on_where_it_was(
         assert seen == told == list(range(1, told[-1] + 1))
 
     watching(world, body)
+
+
+def test_after_what_was_dropped_nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(watch_hub, "QUEUED", FEW)
+    numbers = range(1, FEW + 3)
+    events = [Event("r", number, SystemClock().now(), EventBody()) for number in numbers]
+    watcher = asyncio.run(asyncio.to_thread(Watcher))
+    watcher.push(events[: FEW - 1], None)
+    watcher.push(events[FEW - 1 : FEW + 1], None)
+    # It would fit, and be taken for what follows.
+    watcher.push(events[FEW + 1 :], None)
+    assert [one.sequence for one in watcher.events] == [*numbers][: FEW - 1]
+    with pytest.raises(ResourceExhausted):
+        watcher.check(FEW - 1)
 
 
 def test_one_that_comes_back_after_every_word_misses_nothing(world: World) -> None:

@@ -21,6 +21,7 @@ from services.replication.domain.states import UNFINISHED, CopyState
 from services.replication.usecases.claims import Task
 from services.replication.usecases.copying import CopyReplica
 from services.replication.usecases.tasks import Tasks
+from tests.faults.invariants import memory_of
 from tests.integration.replication.world import World
 
 # Forks of a process that has read this module and started no thread: they are there at once.
@@ -198,6 +199,11 @@ class Worker:
     place: str
     process: BaseProcess
     pipe: Connection
+    memory_before: int
+
+    def memory(self) -> int:
+        """The bytes of memory that it has had at most, beyond those that it began with."""
+        return memory_of(self.process.pid or 0) - self.memory_before
 
     def wait_held(self) -> None:
         """Wait until a copy of it has come to the point."""
@@ -229,7 +235,8 @@ def worker(
     process.start()
     theirs.close()
     try:
-        yield Worker(place, process, ours)
+        assert ours.poll(PATIENCE)
+        yield Worker(place, process, ours, ours.recv())
     finally:
         process.kill()
         process.join()
@@ -237,6 +244,7 @@ def worker(
 
 
 def _work(url: str, root: Path, point: Point, location: str, place: str, pipe: Connection) -> None:
+    pipe.send(memory_of(os.getpid()))
     database = Database.open(url)
     world = World(database, root)
     halt = halting(world, point, location)

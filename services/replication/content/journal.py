@@ -8,8 +8,9 @@ lie in the slot, a slot that was swapped or restored never inherits another's cl
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 
 from services.replication.content.digests import (
@@ -19,7 +20,7 @@ from services.replication.content.digests import (
     segment_digest,
 )
 from services.replication.content.errors import InvalidEncoding, ObjectMissing, SourceChanged
-from services.replication.content.keys import journal_key, journal_prefix
+from services.replication.content.keys import JOURNALS, journal_key, journal_prefix
 from services.replication.content.leaf_page import SegmentLeaves
 from services.replication.content.manifest import Extent
 from services.replication.content.store import Store
@@ -161,6 +162,20 @@ def append_journal(store: Store, task: str, sequence: int, journal: Journal) -> 
     with store.begin(task) as window:
         window.put(journal_key(task, sequence), [memoryview(encode_journal(journal))])
         window.commit()
+
+
+def forget_ended(store: Store, live_tasks: Container[str], *, before: datetime) -> None:
+    """Delete the journals from before a time of tasks that are not live.
+
+    Their worker died between the end of its task and `forget_task`; as long as they are there, they
+    hold what they tell of back from collection. Both must hold, as for temporary files.
+    """
+    keys = [
+        item.key
+        for item in store.list_objects(JOURNALS)
+        if item.modified_time <= before and item.key.split("/")[1] not in live_tasks
+    ]
+    store.delete(keys)
 
 
 def forget_task(store: Store, task: str) -> None:

@@ -39,8 +39,11 @@ class Watcher:
         self.overflowed = False
 
     def push(self, events: Sequence[Event], view: ReplicationView | None) -> None:
-        """Take what is new; progress that was not sent yet is replaced."""
-        if len(self.events) + len(events) > QUEUED:
+        """Take what is new; progress that was not sent yet is replaced.
+
+        Once something was dropped nothing follows: a stream has no gaps.
+        """
+        if self.overflowed or len(self.events) + len(events) > QUEUED:
             self.overflowed = True
         else:
             self.events.extend(events)

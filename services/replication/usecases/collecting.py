@@ -18,6 +18,7 @@ from services.replication.content.errors import (
     ObjectCorrupt,
     ObjectMissing,
 )
+from services.replication.content.journal import forget_ended
 from services.replication.content.keys import (
     BLOB_REFS,
     VERSION_REFS,
@@ -26,6 +27,7 @@ from services.replication.content.keys import (
 )
 from services.replication.content.refs import decode_version_ref
 from services.replication.content.store import Store
+from services.replication.content.tombstones import store_now
 from services.replication.domain.region import Slot
 from services.replication.domain.states import COPYABLE, CopyState
 from services.replication.ports.outside import Stores
@@ -106,6 +108,7 @@ class ObjectCollection:
             raise
         tasks = _Tasks(work.tasks)
         store.sweep_temporary(older_than=grace.total_seconds(), live_tasks=tasks)
+        forget_ended(store, tasks, before=store_now(store) - grace)
         return done
 
     def _now(self) -> datetime:
