@@ -15,6 +15,7 @@ ROOT: Final = Path(__file__).resolve().parent.parent
 TESTS: Final = ROOT / "tests"
 RULES: Final = TESTS / "rules.toml"
 THREATS: Final = TESTS / "threats.toml"
+FAULTS: Final = TESTS / "faults.toml"
 # Where the tests of a package's reasons lie, those of the service itself first.
 _PROVOKED: Final[Mapping[str, Sequence[str]]] = {
     "stoa.catalog.v1": ("wire/catalog", "wire/cli", "system"),
