@@ -13,6 +13,7 @@ from services.replication.usecases.blob_collection import BlobCollection
 from services.replication.usecases.collecting import CollectionSettings, ObjectCollection
 from services.replication.usecases.damage import Damage
 from services.replication.usecases.healing import Healing
+from services.replication.usecases.reachability import Reachability
 from services.replication.usecases.verifying import VerificationWork
 from services.replication.workers import blob_collector, healer, object_collector
 from services.replication.workers.blob_collector import BlobCollector
@@ -26,6 +27,7 @@ def build_duties(config: Config, parts: Parts) -> dict[str, Callable[[Stop], Non
     housekeeping = Housekeeping(
         parts.rows,
         parts.stores,
+        Reachability(parts.rows, parts.stores, parts.results),
         lambda: _forget(parts.rows),
         retention=timedelta(days=config.event_retention_days),
     )

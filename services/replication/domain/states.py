@@ -96,8 +96,11 @@ class Health(enum.Enum):
     LOST = "LOST"
 
 
-# A replica of this health delivers at least part of its bytes.
-READABLE_HEALTH: Final = frozenset({Health.GOOD, Health.REPAIRING, Health.DAMAGED})
+# A replica of this health may deliver at least part of its bytes. A store that did not answer
+# when it was looked at may do so when it is read, so it is tried where no good one is left.
+READABLE_HEALTH: Final = frozenset(
+    {Health.GOOD, Health.REPAIRING, Health.DAMAGED, Health.UNREACHABLE}
+)
 
 
 class Intent(enum.Enum):

@@ -17,6 +17,7 @@ from services.replication.domain.records import (
     VersionRegion,
 )
 from services.replication.domain.snapshots import ReplicationView
+from services.replication.domain.states import Health
 from services.replication.domain.verification import Verification
 from services.replication.ports.requests import Listing
 
@@ -191,6 +192,9 @@ class ReplicaRows(Protocol):
 
     def disown(self, place: str, now: datetime) -> int:
         """End the leases of all owners in a place, and answer how many there were."""
+
+    def of_health(self, location: str, slot: str, health: Collection[Health]) -> Sequence[Replica]:
+        """Answer the replicas in a slot that are committed and of one of these healths."""
 
     def damaged(self, now: datetime, limit: int) -> Sequence[Replica]:
         """Answer damaged replicas whose repair is due, those that wait longest first."""

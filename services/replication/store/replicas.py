@@ -19,6 +19,7 @@ from sqlalchemy import (
 
 from services.replication.domain.moments import Moment
 from services.replication.domain.records import SOURCE_SLOT, Replica, ReplicaDisk
+from services.replication.domain.states import Health
 from services.replication.ports.requests import Listing
 from services.replication.ports.version_rows import Alike
 from services.replication.store import tables
@@ -150,6 +151,15 @@ class ReplicaTable:
         """End the leases of all owners in a place, and answer how many there were."""
         statement = update(tables.replicas).where(_T.owner.startswith(f"{place}/", autoescape=True))
         return self._connection.execute(statement.values(owner="", lease_time=now)).rowcount
+
+    def of_health(self, location: str, slot: str, health: Collection[Health]) -> Sequence[Replica]:
+        """Answer the replicas in a slot that are committed and of one of these healths."""
+        statement = _REPLICAS.select.where(
+            *(_T.location == location, _T.slot == slot),
+            *(_T.state == "COMPLETED", _T.intent == "COPY"),
+            _T.health.in_([one.value for one in health]),
+        )
+        return _REPLICAS.all(self._connection, statement)
 
     def damaged(self, now: datetime, limit: int) -> Sequence[Replica]:
         """Answer damaged replicas whose repair is due, those that wait longest first."""

@@ -228,7 +228,8 @@ class Healing:
     ) -> Finding | None:
         state = DiskState(Health.GOOD, 0, "", is_whole=how.depth is Depth.FULL)
         # What a sample does not show stays as it is known to be.
-        if not state.is_whole and found.replica.health is not Health.GOOD:
+        known_good = {Health.GOOD, Health.UNREACHABLE}
+        if not state.is_whole and found.replica.health not in known_good:
             state = DiskState(found.replica.health, 0, "damage was found before")
         elif not self._record(found, target, state):
             return None

@@ -12,6 +12,7 @@ from services.replication.content.errors import DataError
 from services.replication.domain.region import SlotProbe
 from services.replication.ports.outside import Stores
 from services.replication.ports.rows import Tx, UnitOfWork
+from services.replication.usecases.reachability import Reachability
 
 # How often there is something to forget, and how often stores are looked at, in seconds.
 EVERY: Final = 60.0
@@ -26,6 +27,7 @@ class Housekeeping:
         self,
         rows: UnitOfWork,
         stores: Stores,
+        reachability: Reachability,
         forget: Callable[[], object],
         *,
         retention: timedelta,
@@ -33,6 +35,7 @@ class Housekeeping:
         """`forget` drops what the kernel keeps for a time: replies and ended operations."""
         self._rows: Final = rows
         self._stores: Final = stores
+        self._reachability: Final = reachability
         self._forget: Final = forget
         self._retention: Final = retention
 
@@ -48,12 +51,16 @@ class Housekeeping:
             stop.wait(EVERY)
 
     def once(self) -> None:
-        """Look at every store, then forget."""
+        """Look at every store, and tell of the replicas in it; then forget."""
         for region in self._rows.read(lambda tx: tx.regions.all()):
             for slot in region.slots:
                 probe = self._stores.probe(slot.address, replica_id=slot.replica_id)
                 if probe.health is not slot.probe.health:
                     _LOG.warning("slot %s of %s is %s", slot.id, region.id, probe.health.value)
+                try:
+                    self._reachability.follow(region.id, slot, probe)
+                except DataError as error:
+                    _LOG.warning("slot %s of %s went away: %s", slot.id, region.id, error)
                 self._rows.transact(partial(_record, region.id, slot.id, probe))
         self._forget()
         self._rows.transact(self._compact)

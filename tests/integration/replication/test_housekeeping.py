@@ -15,6 +15,7 @@ from services.kernel.telemetry.tracer import Tracer
 from services.replication.domain.region import SlotHealth
 from services.replication.domain.states import CopyState
 from services.replication.store import tables
+from services.replication.usecases.reachability import Reachability
 from services.replication.workers.housekeeping import Housekeeping
 from tests.integration.replication.world import World, some_bytes
 
@@ -24,7 +25,8 @@ UID = "a" * 32
 
 
 def keep_house(world: World, retention: timedelta) -> None:
-    Housekeeping(world.rows, world.stores, lambda: None, retention=retention).once()
+    reachability = Reachability(world.rows, world.stores, world.results)
+    Housekeeping(world.rows, world.stores, reachability, lambda: None, retention=retention).once()
 
 
 def rows_of(world: World, table) -> int:
