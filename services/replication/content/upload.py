@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import time
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Final, Self
@@ -60,13 +61,19 @@ class BlobUpload:
         *,
         kind: DiskKind = RAW_DISK,
         options: CopyOptions = DEFAULT_OPTIONS,
+        take: Callable[[int], None] | None = None,
     ) -> None:
-        """Begin an upload, or go on with the one that the slot's task has journalled."""
+        """Begin an upload, or go on with the one that the slot's task has journalled.
+
+        `take` is asked for the room of each segment before that is written, from any thread; where
+        there is none, as much is written as the store takes.
+        """
         self._blob: Final = blob
         self._slot: Final = slot
         self._control: Final = control
         self._kind: Final = kind
         self._options: Final = options
+        self._take: Final = take
         self._subject: Final = journal_subject(f"blob {blob}")
         self._builder = DiskBuilder(slot.store, slot.tenant, slot.task)
         journals = read_journals(slot.store, slot.task, self._subject)
@@ -231,6 +238,8 @@ class BlobUpload:
             leaves = SegmentLeaves(length, scan.leaves)
             digest = leaves.digest()
             key = object_key(self._slot.tenant, digest)
+            if self._take is not None:
+                self._take(scan.packed_length)
             outcome: PutOutcome = window.put(key, scan.packed, aligned=True)
             return Copied(index, digest, leaves, scan.packed_length, outcome)
         finally:

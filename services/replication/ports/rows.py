@@ -8,6 +8,7 @@ from services.replication.domain.events import FeedItem
 from services.replication.domain.region import Region, SlotProbe
 from services.replication.ports.blobs import BlobRows
 from services.replication.ports.requests import Listing, Request
+from services.replication.ports.room import RoomRows
 from services.replication.ports.version_rows import (
     BreakerRows,
     ReplicaRows,
@@ -144,6 +145,10 @@ class Tx(Protocol):
     @property
     def blobs(self) -> BlobRows:
         """Blobs."""
+
+    @property
+    def room(self) -> RoomRows:
+        """Room that is promised."""
 
     @property
     def feed(self) -> FeedRows:

@@ -14,7 +14,8 @@ from services.kernel.names import Name
 from services.kernel.rpc.call import Call
 from services.replication.domain.blobs import Blob, HeldBlob
 from services.replication.usecases import blob_errors
-from services.replication.usecases.blob_uploads import BlobUploads, UploadSession
+from services.replication.usecases.blob_uploads import BlobUploads
+from services.replication.usecases.upload_session import UploadSession
 
 T = TypeVar("T")
 

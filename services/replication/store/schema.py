@@ -4,4 +4,4 @@ from pathlib import Path
 from typing import Final
 
 MIGRATIONS: Final = Path(__file__).parent / "migrations"
-REVISION: Final = "0003"
+REVISION: Final = "0004"

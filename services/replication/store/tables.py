@@ -243,12 +243,25 @@ replica_disks: Final = Table(
     Column("heal_time", UtcTime),
     Column("verify_time", UtcTime),
 )
+Index("ix_replica_disks_place", replica_disks.c.location, replica_disks.c.slot)
 COMMITTED: Final = text("state = 'COMPLETED'")
 Index(
     "ix_replica_disks_verify_time",
     replica_disks.c.verify_time,
     sqlite_where=COMMITTED,
     postgresql_where=COMMITTED,
+)
+
+# Room in a region for what is being written: nobody else counts on it. `owner` is a version or a
+# blob, `disk` a disk of the version.
+promised_room: Final = Table(
+    "promised_room",
+    metadata,
+    Column("location", KeyText, primary_key=True),
+    Column("slot", KeyText, primary_key=True),
+    Column("owner", KeyText, primary_key=True),
+    Column("disk", KeyText, primary_key=True),
+    Column("bytes", BigInteger, nullable=False),
 )
 
 # What VerifyReplicas was asked for, until it is done.

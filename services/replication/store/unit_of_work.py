@@ -17,6 +17,7 @@ from services.replication.store import tables
 from services.replication.store.blobs import BlobTable
 from services.replication.store.breakers import BreakerTable
 from services.replication.store.feed import FeedTable
+from services.replication.store.promised_room import RoomTable
 from services.replication.store.regions import RegionTable
 from services.replication.store.replicas import ReplicaTable
 from services.replication.store.replications import ReplicationTable
@@ -91,6 +92,7 @@ class SqlTx:
         self.breakers: Final = BreakerTable(connection)
         self.verifications: Final = VerificationTable(connection)
         self.blobs: Final = BlobTable(connection)
+        self.room: Final = RoomTable(connection)
         self.feed: Final = FeedTable(connection, kernel.feed_log)
         self.requests: Final = RequestTable(connection, kernel.request_log)
         self.operations: Final = OperationTable(connection, kernel.operation_store)

@@ -8,13 +8,14 @@ from services.kernel.errors import (
     InvalidArgument,
     NotFound,
     PreconditionViolation,
+    QuotaViolation,
     ResourceExhausted,
     StoaError,
     Unavailable,
     class_of,
 )
 from services.replication.domain.blobs import Blob
-from services.replication.domain.failures import meaning_of
+from services.replication.domain.failures import CopyFailed, meaning_of
 from services.replication.domain.names import BLOB_TYPE
 
 
@@ -125,6 +126,16 @@ def no_slot(location: str, *, full: bool, needed: int) -> StoaError:
         f"no store of {location} answers",
         reason="STORE_UNAVAILABLE",
         metadata={"location": location},
+    )
+
+
+def no_room(error: CopyFailed, location: str) -> ResourceExhausted:
+    """Build the error for a region whose limit leaves no room."""
+    return ResourceExhausted(
+        str(error),
+        reason=error.meaning.reason,
+        metadata=error.metadata,
+        quota=(QuotaViolation(f"regions/{location}", str(error)),),
     )
 
 

@@ -31,8 +31,10 @@ from services.replication.domain.states import DiskFormat
 from services.replication.ports.blobs import BlobPage
 from services.replication.ports.outside import Stores
 from services.replication.ports.requests import Request
+from services.replication.ports.room import Holder
 from services.replication.ports.rows import Tx, UnitOfWork
 from services.replication.usecases import blob_errors
+from services.replication.usecases.room import NoRoom, require_any
 
 # A stream that still writes to a deleted blob finds that out within its next window: only
 # then is taken out of the slot what it may have put there in the meantime.
@@ -222,6 +224,7 @@ def take_away(tx: Tx, blob: Blob) -> None:
     now = tx.now()
     wait = timedelta(0) if blob.is_committed else _UPLOAD_ENDS_WITHIN
     tx.blobs.delete(blob.uid)
+    tx.room.release(Holder(blob.location, blob.slot, blob.uid))
     tx.blobs.add_removal(
         BlobRemoval(
             blob=blob.uid,
@@ -240,7 +243,12 @@ def _with_holds(tx: Tx, blobs: Sequence[Blob]) -> list[HeldBlob]:
 
 
 def _new_blob(tx: Tx, new: NewBlob, name: Name, *, region: Region, slot: Slot) -> Blob:
+    """Build an empty blob; ResourceExhausted where the limit of its region leaves not a byte."""
     now = tx.now()
+    try:
+        require_any(tx, region)
+    except NoRoom as error:
+        raise blob_errors.no_room(error, region.id) from error
     return Blob(
         uid=new_uid(),
         name=name.text,

@@ -4,7 +4,8 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Final
 
 from services.kernel.errors import Code
@@ -28,6 +29,7 @@ from services.replication.usecases.bases import Wanted
 from services.replication.usecases.claims import Task
 from services.replication.usecases.metering import Carried, Meter
 from services.replication.usecases.origins import FromReplica, Lost, Origins, Wait
+from services.replication.usecases.room import PromisedStore
 from services.replication.usecases.shallow import ShallowReplicas, require_size
 from services.replication.usecases.source_opening import SourceOpening
 from services.replication.usecases.target_store import TargetStore, of_target
@@ -185,8 +187,9 @@ class CopyReplica:
     def _copy_disk(self, work: "_DiskTask", origin: FromReplica | object) -> tuple[Manifest, int]:
         """Answer the durable manifest of a disk, and the bytes that it added to the slot."""
         task, disk = work.task, work.disk
-        slot = Slot(work.store, task.version.tenant, copy_task(task, disk.disk))
         control = work.control()
+        promised: Any = PromisedStore(work.store, partial(self._promise, task, disk.disk, control))
+        slot = Slot(promised, task.version.tenant, copy_task(task, disk.disk))
         options = self._tasks.settings.options
         if isinstance(origin, FromReplica):
             source = self._origins.slot(origin.location, origin.slot)
@@ -216,8 +219,10 @@ class CopyReplica:
                         source_of.content, slot, control, options=options, base=self._base(work)
                     )
                 else:
-                    slot = Slot(work.store, task.version.tenant, ingest_task(task, disk.disk))
-                    found = ingest_disk(source_of.content, slot, control, options=options)
+                    slot = replace(slot, task=ingest_task(task, disk.disk))
+                    found = ingest_disk(
+                        source_of.content, slot, control, options=options, base=self._base(work)
+                    )
         header = found.header
         self._tasks.learn(
             task,
@@ -231,6 +236,10 @@ class CopyReplica:
         )
         work.enter(Phase.COMMITTING)
         return found, control.progress.sample().copied
+
+    def _promise(self, task: Task, disk: str, control: Control, length: int) -> None:
+        """Ask for the room that a disk takes: what is durable already, and what is to come."""
+        self._tasks.promise(task, disk, control.progress.sample().copied + length)
 
     def _base(self, work: "_DiskTask") -> Manifest | None:
         replica, version = work.task.replica, work.task.version

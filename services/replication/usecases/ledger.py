@@ -28,8 +28,14 @@ from services.replication.domain.records import (
     VersionRegion,
 )
 from services.replication.domain.snapshots import ReplicationView, aggregate_all, view_of
-from services.replication.domain.states import CopyState, RegionState, ReplicationState
+from services.replication.domain.states import (
+    UNFINISHED,
+    CopyState,
+    RegionState,
+    ReplicationState,
+)
 from services.replication.ports.outside import OperationResults
+from services.replication.ports.room import Holder
 from services.replication.ports.rows import Tx
 
 
@@ -92,6 +98,8 @@ class Ledger:
     def put(self, replica: Replica, *disks: ReplicaDisk, event: bool = True) -> None:
         """Record a replica and disks of it; one event for the replica, one for each disk."""
         self.tx.replicas.put(replica)
+        if replica.state not in UNFINISHED:
+            self.tx.room.release(Holder(replica.location, replica.slot, replica.version))
         self._touched[replica.location] = None
         for disk in disks:
             self.tx.replicas.put_disk(disk)

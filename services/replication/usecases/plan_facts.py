@@ -6,6 +6,7 @@ from typing import Final
 from services.replication.domain.desired import DesiredReplicas
 from services.replication.domain.records import Replica, ReplicaDisk, VersionDisk
 from services.replication.ports.rows import Tx
+from services.replication.usecases.room import limit_of
 from services.replication.usecases.wanting import LEAVING
 
 _MEASURED: Final = 10
@@ -38,6 +39,11 @@ class Known:
         )
         self._ordered: Final = [one.location for one in tx.versions.regions(uid)] if uid else []
         locations = [one.location for one in desired.regions]
+        self.occupied: Final = {
+            location: tx.room.occupied(location)
+            for location in locations
+            if limit_of(self.regions.get(location)) is not None
+        }
         self.rates: Final = {location: rate(tx, location) for location in locations}
 
     def held(self, location: str) -> list[Replica]:

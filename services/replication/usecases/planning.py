@@ -26,6 +26,7 @@ from services.replication.ports.rows import UnitOfWork
 from services.replication.usecases.bases import Wanted
 from services.replication.usecases.origins import Origins
 from services.replication.usecases.plan_facts import Known
+from services.replication.usecases.room import NoRoom, limit_of
 from services.replication.usecases.source_opening import SourceOpening, name_of
 from services.replication.usecases.wanting import placed
 
@@ -150,11 +151,12 @@ class Planning:
                 plan = replace(
                     plan, exact=plan.exact and looked_at, obstacle=plan.obstacle or problem
                 )
-        data = plan.size - plan.zero
+        data, written = plan.size - plan.zero, sum(missing)
         plan = replace(
             plan,
-            written=sum(missing),
+            written=written,
             deduplicated=data - max(missing, default=0),
+            obstacle=plan.obstacle or _beyond_limit(region, known, written),
         )
         if not missing or any(one.location == location for one in known.readable):
             return plan
@@ -213,6 +215,15 @@ class Planning:
                 base=self._origins.base(store, place, wanted),
             ).missing
         return total
+
+
+def _beyond_limit(region: Region, known: Known, written: int) -> Cause | None:
+    """Answer that the limit of a region does not leave what would be written, if so."""
+    limit = limit_of(region)
+    free = 0 if limit is None else max(limit - known.occupied[region.id], 0)
+    if limit is None or written <= free:
+        return None
+    return cause_of(NoRoom(region.id, written, free), known.now)
 
 
 def _hashed(disk: DesiredDisk, origin: Origin, location: str) -> _Content:

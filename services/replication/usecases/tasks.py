@@ -24,11 +24,13 @@ from services.replication.domain.records import (
 )
 from services.replication.domain.states import CopyState, Health, Intent
 from services.replication.ports.outside import OperationResults
+from services.replication.ports.room import Holder
 from services.replication.ports.rows import Tx, UnitOfWork
 from services.replication.usecases.claims import Task
 from services.replication.usecases.damage import Damage
 from services.replication.usecases.figures import advanced, raise_progress
 from services.replication.usecases.ledger import Ledger
+from services.replication.usecases.room import promise
 from services.replication.usecases.settings import EngineSettings
 from services.replication.usecases.wanting import remove
 
@@ -75,6 +77,20 @@ class Tasks:
     def learn(self, task: Task, content: VersionDisk) -> None:
         """Record what a disk of the version holds, once it is known."""
         self._rows.transact(lambda tx: tx.versions.put_disk(content))
+
+    def promise(self, task: Task, disk: str, length: int) -> None:
+        """Have room in the region for all that the copy of a disk brings into the slot, in bytes.
+
+        Raises:
+            NoRoom: the limit of the region does not leave so much.
+            FenceLost, Cancelled: the worker must stop.
+        """
+
+        def change(ledger: Ledger, replica: Replica) -> None:
+            holder = Holder(replica.location, replica.slot, replica.version, disk)
+            promise(ledger.tx, holder, length, length)
+
+        self._change(task, change)
 
     def checkpoint(self, task: Task, disk: str, segment: int, counters: Counters) -> None:
         """Record that the segments below `segment` are durable in the slot."""

@@ -4,7 +4,7 @@ import random
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 
@@ -166,6 +166,13 @@ class World:
         region = Region(location, new_uid(), location, (), tuple(made), (), None, limits, now, now)
         self.rows.transact(lambda tx: tx.regions.insert(region))
         return region
+
+    def limit(self, location: str, total: int) -> None:
+        """Set how many bytes may be in a region altogether."""
+        region = self.rows.read(lambda tx: tx.regions.get(location))
+        assert region is not None
+        changed = replace(region, limits=Limits(total_bytes=total))
+        self.rows.transact(lambda tx: tx.regions.update(changed))
 
     def slot_store(self, location: str, slot: str = "s1") -> Store:
         region = self.rows.read(lambda tx: tx.regions.get(location))

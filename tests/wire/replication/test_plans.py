@@ -243,6 +243,16 @@ def test_what_would_fail_says_why(world: World, blob: pb.DiskSource) -> None:
     assert (gone.exactness, gone.written_bytes) == (ESTIMATE, MIB)
 
 
+def test_a_region_whose_limit_leaves_no_room_says_so(world: World, blob: pb.DiskSource) -> None:
+    world.region("small", limits=region_pb2.RegionLimits(total_bytes=MIB - 1))
+    world.region("enough", limits=region_pb2.RegionLimits(total_bytes=MIB))
+    wanted = {"home": 1, "small": 1, "enough": 1}
+    _, small, enough = plan(world, new(world, {"os": blob}, wanted))
+    assert reason_of(small.obstacle) == "STORE_FULL"
+    assert (small.exactness, small.written_bytes) == (EXACT, MIB)
+    assert not enough.HasField("obstacle")
+
+
 def test_prices_and_rates_make_costs_and_durations(busy: World) -> None:
     prices = region_pb2.RegionPrices(
         currency_code="EUR", stored_gib_month_micros=2048, crossed_gib_micros=1024

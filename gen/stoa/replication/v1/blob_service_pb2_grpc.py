@@ -85,7 +85,7 @@ class BlobServiceServicer:
         Action: Microsoft.Compute/disks/write on the resource group.
         Long-running: no.
         Reasons: RESOURCE_EXISTS, REQUEST_ID_REUSED, REGION_UNKNOWN, STORE_FULL,
-        STORE_UNAVAILABLE, QUOTA_EXCEEDED.
+        STORE_UNAVAILABLE.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -112,7 +112,7 @@ class BlobServiceServicer:
         Reasons: RESOURCE_NOT_FOUND, UPLOAD_SEQUENCE_INVALID,
         UPLOAD_OFFSET_MISMATCH, UPLOAD_TAKEN_OVER, CHUNK_DIGEST_MISMATCH,
         UPLOAD_SIZE_MISMATCH, CONTENT_DIGEST_MISMATCH, BLOB_COMMITTED, STORE_FULL,
-        STORE_UNAVAILABLE, QUOTA_EXCEEDED, TOO_MANY_REQUESTS, DEADLINE_EXCEEDED.
+        STORE_UNAVAILABLE, TOO_MANY_REQUESTS, DEADLINE_EXCEEDED.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

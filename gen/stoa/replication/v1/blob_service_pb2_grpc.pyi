@@ -42,7 +42,7 @@ class BlobServiceStub:
     Action: Microsoft.Compute/disks/write on the resource group.
     Long-running: no.
     Reasons: RESOURCE_EXISTS, REQUEST_ID_REUSED, REGION_UNKNOWN, STORE_FULL,
-    STORE_UNAVAILABLE, QUOTA_EXCEEDED.
+    STORE_UNAVAILABLE.
     """
     UploadBlob: _grpc.StreamUnaryMultiCallable[_blob_upload_pb2.UploadBlobRequest, _blob_upload_pb2.UploadBlobResponse]
     """Writes bytes to a blob. The first message names the blob and the offset at
@@ -65,7 +65,7 @@ class BlobServiceStub:
     Reasons: RESOURCE_NOT_FOUND, UPLOAD_SEQUENCE_INVALID,
     UPLOAD_OFFSET_MISMATCH, UPLOAD_TAKEN_OVER, CHUNK_DIGEST_MISMATCH,
     UPLOAD_SIZE_MISMATCH, CONTENT_DIGEST_MISMATCH, BLOB_COMMITTED, STORE_FULL,
-    STORE_UNAVAILABLE, QUOTA_EXCEEDED, TOO_MANY_REQUESTS, DEADLINE_EXCEEDED.
+    STORE_UNAVAILABLE, TOO_MANY_REQUESTS, DEADLINE_EXCEEDED.
     """
     GetBlob: _grpc.UnaryUnaryMultiCallable[_blob_service_pb2.GetBlobRequest, _blob_pb2.Blob]
     """Answers one blob; `committed_bytes` is where an upload goes on.
@@ -122,7 +122,7 @@ class BlobServiceAsyncStub(BlobServiceStub):
     Action: Microsoft.Compute/disks/write on the resource group.
     Long-running: no.
     Reasons: RESOURCE_EXISTS, REQUEST_ID_REUSED, REGION_UNKNOWN, STORE_FULL,
-    STORE_UNAVAILABLE, QUOTA_EXCEEDED.
+    STORE_UNAVAILABLE.
     """
     UploadBlob: _aio.StreamUnaryMultiCallable[_blob_upload_pb2.UploadBlobRequest, _blob_upload_pb2.UploadBlobResponse]  # type: ignore[assignment]
     """Writes bytes to a blob. The first message names the blob and the offset at
@@ -145,7 +145,7 @@ class BlobServiceAsyncStub(BlobServiceStub):
     Reasons: RESOURCE_NOT_FOUND, UPLOAD_SEQUENCE_INVALID,
     UPLOAD_OFFSET_MISMATCH, UPLOAD_TAKEN_OVER, CHUNK_DIGEST_MISMATCH,
     UPLOAD_SIZE_MISMATCH, CONTENT_DIGEST_MISMATCH, BLOB_COMMITTED, STORE_FULL,
-    STORE_UNAVAILABLE, QUOTA_EXCEEDED, TOO_MANY_REQUESTS, DEADLINE_EXCEEDED.
+    STORE_UNAVAILABLE, TOO_MANY_REQUESTS, DEADLINE_EXCEEDED.
     """
     GetBlob: _aio.UnaryUnaryMultiCallable[_blob_service_pb2.GetBlobRequest, _blob_pb2.Blob]  # type: ignore[assignment]
     """Answers one blob; `committed_bytes` is where an upload goes on.
@@ -205,7 +205,7 @@ class BlobServiceServicer(metaclass=_abc_1.ABCMeta):
         Action: Microsoft.Compute/disks/write on the resource group.
         Long-running: no.
         Reasons: RESOURCE_EXISTS, REQUEST_ID_REUSED, REGION_UNKNOWN, STORE_FULL,
-        STORE_UNAVAILABLE, QUOTA_EXCEEDED.
+        STORE_UNAVAILABLE.
         """
 
     @_abc_1.abstractmethod
@@ -234,7 +234,7 @@ class BlobServiceServicer(metaclass=_abc_1.ABCMeta):
         Reasons: RESOURCE_NOT_FOUND, UPLOAD_SEQUENCE_INVALID,
         UPLOAD_OFFSET_MISMATCH, UPLOAD_TAKEN_OVER, CHUNK_DIGEST_MISMATCH,
         UPLOAD_SIZE_MISMATCH, CONTENT_DIGEST_MISMATCH, BLOB_COMMITTED, STORE_FULL,
-        STORE_UNAVAILABLE, QUOTA_EXCEEDED, TOO_MANY_REQUESTS, DEADLINE_EXCEEDED.
+        STORE_UNAVAILABLE, TOO_MANY_REQUESTS, DEADLINE_EXCEEDED.
         """
 
     @_abc_1.abstractmethod

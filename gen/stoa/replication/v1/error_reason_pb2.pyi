@@ -58,7 +58,7 @@ class _ErrorReasonEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_ErrorReas
     """
     ERROR_REASON_STORE_FULL: _ErrorReason.ValueType  # 10
     """RESOURCE_EXHAUSTED: a store or the limit of a region has no room. Metadata:
-    `location`, `slot`, `needed_bytes`, `free_bytes`.
+    `location`, `slot` (of a store), `needed_bytes`, `free_bytes`.
     """
     ERROR_REASON_REPLICA_MISMATCH: _ErrorReason.ValueType  # 11
     """FAILED_PRECONDITION: the root of a slot holds another replica id than the
@@ -278,7 +278,7 @@ Metadata: `location`, `slot`.
 """
 ERROR_REASON_STORE_FULL: ErrorReason.ValueType  # 10
 """RESOURCE_EXHAUSTED: a store or the limit of a region has no room. Metadata:
-`location`, `slot`, `needed_bytes`, `free_bytes`.
+`location`, `slot` (of a store), `needed_bytes`, `free_bytes`.
 """
 ERROR_REASON_REPLICA_MISMATCH: ErrorReason.ValueType  # 11
 """FAILED_PRECONDITION: the root of a slot holds another replica id than the

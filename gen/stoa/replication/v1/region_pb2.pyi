@@ -399,8 +399,11 @@ class RegionLimits(_message.Message):
     """
     total_bytes: _builtins.int
     """Optional. Bytes that all replicas and blobs of the region may occupy
-    together. Absent: as many as the stores take. A limit below what is occupied
-    stops new bytes and removes nothing.
+    together, what is promised to copies and uploads under way included; what
+    waits for collection does not count. Copies beyond it wait (STORE_FULL) and
+    go on by themselves, uploads end with RESOURCE_EXHAUSTED. Absent: as many as
+    the stores take. A limit below what is occupied stops new bytes and removes
+    nothing.
     """
     def __init__(
         self,
