@@ -1,18 +1,30 @@
 """A worker that was believed dead comes back while another one does its work."""
 
+import os
+import threading
+
 import pytest
 
 from services.kernel.db.tables import from_microseconds
-from services.replication.content.refs import read_version
+from services.replication.content.refs import commit_version, read_version
+from services.replication.content.store import Store
 from services.replication.domain.states import CopyState, ReplicationState
-from tests.faults.invariants import assert_invariants
+from tests.faults.invariants import GRACE, assert_invariants, collection
 from tests.faults.workers import Point, Worker, wait_rest, worker
+from tests.integration.replication.sound import path_of
 from tests.integration.replication.world import MIB, World, some_bytes
 
 UID = "a" * 32
 DATA = some_bytes(5 * MIB, 1)
 
 pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+
+def grow_old(store: Store) -> None:
+    """Let twice the grace of collection pass for the refs of a slot."""
+    for path in path_of(store, "refs").iterdir():
+        time = path.stat().st_mtime - 2 * GRACE.total_seconds()
+        os.utime(path, (time, time))
 
 
 def begin(world: World) -> str:
@@ -74,4 +86,25 @@ def test_a_ref_that_comes_after_the_version_was_deleted_is_taken_back(
 
     assert read_version(world.slot_store("east"), UID) is None
     assert world.replica("east").state is CopyState.REMOVED
+    assert_invariants(world, {UID: {"os": DATA}})
+
+
+def test_a_ref_that_comes_late_from_a_worker_that_then_dies_is_collected(world: World) -> None:
+    name = begin(world)
+    with world.working():
+        world.wait_end(name)
+        store = world.slot_store("east")
+        late = read_version(store, UID)
+        assert late is not None
+        world.ensure(world.desired({}, {}, generation=2))
+        wait_rest(world, UID)
+    # Whoever writes this does not live to take it back.
+    commit_version(store, late)
+    slots = world.rows.read(lambda tx: tx.regions.get("east"))
+    assert slots is not None
+    collection(world).collect("east", slots.slots[0], threading.Event())
+    assert read_version(store, UID) == late, "it may be under way"
+    grow_old(store)
+    collection(world).collect("east", slots.slots[0], threading.Event())
+    assert read_version(store, UID) is None
     assert_invariants(world, {UID: {"os": DATA}})

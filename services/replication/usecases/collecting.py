@@ -25,7 +25,7 @@ from services.replication.content.keys import (
     blob_ref_key,
     version_ref_key,
 )
-from services.replication.content.refs import decode_version_ref
+from services.replication.content.refs import decode_version_ref, remove_version
 from services.replication.content.store import Store
 from services.replication.content.tombstones import store_now
 from services.replication.domain.region import Slot
@@ -35,6 +35,7 @@ from services.replication.ports.rows import Tx, UnitOfWork
 from services.replication.usecases.damage import Damage
 
 _ENDED: Final = frozenset({CopyState.COMPLETED, CopyState.CANCELLED, CopyState.REMOVED})
+_GONE: Final = frozenset({CopyState.CANCELLED, CopyState.REMOVED})
 
 _LOG = logging.getLogger(__name__)
 
@@ -100,6 +101,8 @@ class ObjectCollection:
         if not self._agrees(store, location, slot.id, work):
             return None
         grace = self._settings.grace
+        before = store_now(store) - grace
+        self._take_back(store, location, slot.id, before=before)
         rules = Rules(grace, self._settings.most_percent, self._now, work.oldest_job)
         try:
             done = collect(store, rules, stop)
@@ -108,8 +111,21 @@ class ObjectCollection:
             raise
         tasks = _Tasks(work.tasks)
         store.sweep_temporary(older_than=grace.total_seconds(), live_tasks=tasks)
-        forget_ended(store, tasks, before=store_now(store) - grace)
+        forget_ended(store, tasks, before=before)
         return done
+
+    def _take_back(self, store: Store, location: str, slot: str, *, before: datetime) -> None:
+        """Remove refs that came after their versions had left the slot.
+
+        A worker that was replaced does so itself, unless it dies before.
+        """
+        replicas = self._rows.read(lambda tx: tx.replicas.in_slot(location, slot))
+        gone = {one.version: one.generation for one in replicas if one.state in _GONE}
+        for item in store.list_objects(VERSION_REFS):
+            uid = item.key.rsplit("/", 1)[1]
+            if uid in gone and item.modified_time <= before:
+                _LOG.warning("%s/%s: the ref of %s came late", location, slot, uid)
+                remove_version(store, uid, up_to_generation=gone[uid])
 
     def _now(self) -> datetime:
         return self._rows.read(lambda tx: tx.now())
