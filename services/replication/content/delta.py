@@ -16,6 +16,7 @@ from services.replication.content.buffers import SegmentBuffer
 from services.replication.content.comparison import compared
 from services.replication.content.errors import ObjectCorrupt, ObjectMissing
 from services.replication.content.keys import object_key
+from services.replication.content.leaf_page import SegmentLeaves
 from services.replication.content.manifest import Extent, Manifest, Segment
 from services.replication.content.moves import Moves, Placement
 from services.replication.content.packs import grouped
@@ -64,7 +65,7 @@ def plan_moves(
     known = {
         digest: extents for digest, extents in elsewhere.items() if _is_there(extents, lengths)
     }
-    older = _Base(bases[-1], LeafLists(slot, tenant, bases[-1]), lengths) if bases else None
+    older = Base(bases[-1], LeafLists(slot, tenant, bases[-1]), lengths) if bases else None
     whole: dict[bytes, int] = {}
     found: dict[int, Placement] = {}
     for segment in manifest.segments(start):
@@ -75,7 +76,7 @@ def plan_moves(
         if digest in known:
             placement = Placement(segment, known[digest])
         elif older is not None and len(found) < _MOST:
-            placement = older.delta(segment, leaves)
+            placement = older.delta(segment, leaves.of(segment))
         if placement is None:
             whole[digest] = segment.packed_length
         else:
@@ -83,15 +84,25 @@ def plan_moves(
     return Moves(manifest, start, whole, grouped(manifest, start, whole, found, leaves=leaves))
 
 
-class _Base:
+class Base:
     """A disk of the slot that leaves are compared with."""
 
     def __init__(self, manifest: Manifest, leaves: LeafLists, lengths: Mapping[bytes, int]) -> None:
+        """`lengths` are those of the objects of the disk that are there."""
         self._manifest: Final = manifest
         self._leaves: Final = leaves
         self._lengths: Final = lengths
 
-    def delta(self, segment: Segment, leaves: LeafLists) -> Placement | None:
+    @classmethod
+    def opened(
+        cls, manifest: Manifest, slot: ObjectReader, tenant: str, *, workers: Workers
+    ) -> Base:
+        """Look for all objects of a disk at once, where what it is compared with is not known."""
+        wanted = {extent.digest for one in manifest.segments() for extent in one.extents}
+        lengths = _lengths(slot, tenant, wanted, workers=workers)
+        return cls(manifest, LeafLists(slot, tenant, manifest), lengths)
+
+    def delta(self, segment: Segment, leaves: SegmentLeaves) -> Placement | None:
         """Answer what changed of a segment; None where it is better written whole."""
         older = self._manifest.find(segment.index)
         if older is None or not _is_there(older.extents, self._lengths):
@@ -100,7 +111,7 @@ class _Base:
             before = self._leaves.of(older)
         except (ObjectCorrupt, ObjectMissing):
             return None
-        return compared(segment, leaves.of(segment), older, before)
+        return compared(segment, leaves, older, before)
 
 
 def _absent(

@@ -6,11 +6,12 @@ Its manifest fixes the content; every other slot copies what that manifest names
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from services.replication.content.buffers import SegmentBuffer
+from services.replication.content.buffers import Scan, SegmentBuffer
+from services.replication.content.delta import Base
 from services.replication.content.digests import (
     LEAF_BYTES,
     SEGMENT_BYTES,
@@ -22,7 +23,9 @@ from services.replication.content.digests import (
 from services.replication.content.journal import Journal, read_journals
 from services.replication.content.keys import object_key
 from services.replication.content.leaf_page import SegmentLeaves
-from services.replication.content.manifest import DiskFormat, DiskHeader, Manifest
+from services.replication.content.manifest import DiskFormat, DiskHeader, Manifest, Segment
+from services.replication.content.moves import Placement
+from services.replication.content.packs import packed_move
 from services.replication.content.progress import DEFAULT_OPTIONS, Control, CopyOptions, Phase
 from services.replication.content.sealing import DiskBuilder
 from services.replication.content.slots import Copied, Slot
@@ -50,11 +53,14 @@ def ingest_disk(
     *,
     kind: DiskKind = RAW_DISK,
     options: CopyOptions = DEFAULT_OPTIONS,
+    base: Manifest | None = None,
 ) -> Manifest:
     """Copy a source into a slot, verify it and return its durable manifest; no ref is written.
 
     Called again with the same task it goes on after the newest journal. The caller protects the
-    result with a ref and then calls `forget_task`.
+    result with a ref and then calls `forget_task`. Leaves that `base` has at the same place, a disk
+    of the same tenant that is committed in the slot, are read and not written: what changed of a
+    segment is in a pack of its own, for neighbours are not known yet when it is hashed.
 
     Raises:
         SourceChanged: the source is not what it was; nothing is committed.
@@ -71,7 +77,10 @@ def ingest_disk(
         left = _plan(source, start, journals, control=control)
         _resume(journals, builder, control)
         with slot.store.reserve(left) as reservation:
-            copy = _Ingest(source, slot, control)
+            older = None
+            if base is not None:
+                older = Base.opened(base, slot.store, slot.tenant, workers=workers)
+            copy = _Ingest(source, slot, control, older)
             windowed = WindowedCopy(
                 slot=slot,
                 subject=subject,
@@ -83,13 +92,19 @@ def ingest_disk(
                 keep_leaves=True,
             )
             claims = Claims(
-                source_segments(source, start), lambda item: item.data_bytes(source.size), options
+                map(_Reading, source_segments(source, start)),
+                lambda item: item.part.data_bytes(source.size),
+                options,
             )
             control.phase(Phase.COPYING)
             end = segment_count(source.size)
             for item in windowed.run(claims, start=start, end=end, sequence=len(journals)):
                 builder.add(
-                    item.index, item.digest, leaves=item.leaves, packed_length=item.packed_length
+                    item.index,
+                    item.digest,
+                    leaves=item.leaves,
+                    packed_length=item.packed_length,
+                    extents=item.extents,
                 )
         control.phase(Phase.VERIFYING)
         source.check()
@@ -119,12 +134,26 @@ def _resume(journals: list[Journal], builder: DiskBuilder, control: Control) -> 
         for entry in journal.entries:
             length = packed_length(entry.length, entry.leaves)
             builder.add(
-                entry.index, entry.digest, leaves=entry.segment_leaves(), packed_length=length
+                entry.index,
+                entry.digest,
+                leaves=entry.segment_leaves(),
+                packed_length=length,
+                extents=entry.extents,
             )
-            if entry.deduplicated:
-                control.progress.add(deduplicated=length, verified=length)
-            else:
-                control.progress.add(copied=length, verified=length)
+            moved = entry.moved if entry.extents else length * (not entry.deduplicated)
+            control.progress.add(copied=moved, deduplicated=length - moved, verified=length)
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """A segment that is to be read; `whole` where no older one is to be relied on for it."""
+
+    part: SourceSegment
+    whole: bool = False
+
+    @property
+    def index(self) -> int:
+        return self.part.index
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,10 +163,12 @@ class _Ingest:
     source: Source
     slot: Slot
     control: Control
+    base: Base | None
 
     def segment(
-        self, item: SourceSegment, buffer: SegmentBuffer, window: ObjectWriter
-    ) -> Sequence[tuple[SourceSegment, Copied]]:
+        self, reading: _Reading, buffer: SegmentBuffer, window: ObjectWriter
+    ) -> Sequence[tuple[_Reading, Copied]]:
+        item = reading.part
         base = item.index * SEGMENT_BYTES
         size = segment_length(self.source.size, item.index)
         for run in item.runs:
@@ -150,6 +181,49 @@ class _Ingest:
             return ()
         leaves = SegmentLeaves(size, scan.leaves)
         digest = leaves.digest()
-        key = object_key(self.slot.tenant, digest)
-        outcome: PutOutcome = window.put(key, scan.packed, aligned=True)
-        return [(item, Copied(item.index, digest, leaves, scan.packed_length, outcome))]
+        segment = Segment(item.index, digest, scan.packed_length, ())
+        older = None if reading.whole else self._delta(segment, leaves)
+        if older is not None:
+            copied = self._packed(older, leaves, scan, window)
+        else:
+            key = object_key(self.slot.tenant, digest)
+            outcome: PutOutcome = window.put(key, scan.packed, aligned=True)
+            copied = Copied(item.index, digest, leaves, scan.packed_length, outcome)
+        # Should it turn out bad, it is put once more: whole.
+        return [(_Reading(item, whole=True), copied)]
+
+    def _delta(self, segment: Segment, leaves: SegmentLeaves) -> Placement | None:
+        """Answer what a segment shares with the base, unless it has an object of its own."""
+        if self.base is None:
+            return None
+        key = object_key(self.slot.tenant, segment.digest)
+        if self.slot.store.length(key) == segment.packed_length:
+            return None
+        return self.base.delta(segment, leaves)
+
+    def _packed(
+        self, placement: Placement, leaves: SegmentLeaves, scan: Scan, window: ObjectWriter
+    ) -> Copied:
+        """Put the changed leaves of a segment, if there are any."""
+        segment = placement.segment
+        move = packed_move([placement], lambda _: leaves)
+        (named,) = move.placements
+        outcome = PutOutcome.PRESENT
+        if move.pack:
+            changed = [part for run in placement.fresh for part in _cut(scan.packed, *run)]
+            outcome = window.put(object_key(self.slot.tenant, move.pack), changed, aligned=True)
+        return Copied(
+            *(segment.index, segment.digest, leaves, segment.packed_length, outcome),
+            extents=named.extents,
+            fresh=named.moved,
+        )
+
+
+def _cut(parts: Iterable[memoryview], offset: int, length: int) -> Iterator[memoryview]:
+    """Yield `length` bytes from `offset` of parts that lie one behind the other."""
+    for part in parts:
+        taken = part[offset : offset + length]
+        if taken:
+            yield taken
+        length -= len(taken)
+        offset = max(0, offset - len(part))

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Final
 
 from services.replication.content.comparison import sized
 from services.replication.content.digests import SEGMENT_BYTES, ZERO_LEAF, segment_digest
 from services.replication.content.leaf_page import SegmentLeaves
-from services.replication.content.manifest import Extent, Manifest
+from services.replication.content.manifest import Extent, Manifest, Segment
 from services.replication.content.moves import Move, Placement
 from services.replication.content.segment_io import LeafLists
 
@@ -33,7 +33,7 @@ def grouped(
 
     def close() -> None:
         if open_group:
-            groups[open_group[0].segment.index] = _packed_move(open_group, leaves)
+            groups[open_group[0].segment.index] = packed_move(open_group, leaves.of)
             open_group.clear()
 
     for segment in manifest.segments(start):
@@ -55,13 +55,15 @@ def grouped(
     return groups
 
 
-def _packed_move(placements: Iterable[Placement], leaves: LeafLists) -> Move:
+def packed_move(
+    placements: Iterable[Placement], leaves: Callable[[Segment], SegmentLeaves]
+) -> Move:
     """Name the pack of some segments, by its leaves as a segment is by its own."""
     members = list(placements)
     digests, total = bytearray(), 0
     for one in members:
         if one.fresh:
-            digests += b"".join(_fresh_digests(one, leaves.of(one.segment)))
+            digests += b"".join(_fresh_digests(one, leaves(one.segment)))
             total += one.moved
     if not total:
         return Move(tuple(members))

@@ -12,6 +12,7 @@ from services.replication.content.leaf_page import SegmentLeaves, encode_page
 from services.replication.content.manifest import (
     GROUP_SEGMENTS,
     DiskHeader,
+    Extent,
     Manifest,
     PageRef,
     Segment,
@@ -27,7 +28,7 @@ _RECORD: Final = struct.Struct("<I32sI")
 class DiskBuilder:
     """Collects the segments of a disk in order, and writes a leaf page as each group is full.
 
-    Memory is 40 bytes for each segment and one page.
+    Memory is 40 bytes for each segment, the extents of those in packs, and one page.
     """
 
     def __init__(self, store: Store, tenant: str, task: str) -> None:
@@ -35,24 +36,35 @@ class DiskBuilder:
         self._tenant: Final = tenant
         self._task: Final = task
         self._table = bytearray()
+        self._placed: dict[int, tuple[Extent, ...]] = {}
         self._pages: list[PageRef] = []
         self._group = -1
         self._open: list[tuple[int, SegmentLeaves]] = []
 
-    def add(self, index: int, digest: bytes, *, leaves: SegmentLeaves, packed_length: int) -> None:
-        """Add a segment that is not a hole; indexes ascend."""
+    def add(
+        self,
+        index: int,
+        digest: bytes,
+        *,
+        leaves: SegmentLeaves,
+        packed_length: int,
+        extents: tuple[Extent, ...] = (),
+    ) -> None:
+        """Add a segment that is not a hole; indexes ascend. No extents: an object of its own."""
         group, position = divmod(index, GROUP_SEGMENTS)
         if group != self._group:
             self._end_group()
             self._group = group
         self._open.append((position, leaves))
         self._table += _RECORD.pack(index, digest, packed_length)
+        if extents:
+            self._placed[index] = extents
 
     def seal(self, header: DiskHeader) -> Manifest:
         """Write what is left and the manifest; return it as it is in the store."""
         self._end_group()
         segments = (
-            Segment(index, digest, length, ())
+            Segment(index, digest, length, self._placed.get(index, ()))
             for index, digest, length in _RECORD.iter_unpack(self._table)
         )
         manifest = build_manifest(header, segments, self._pages)

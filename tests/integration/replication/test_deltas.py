@@ -51,3 +51,20 @@ def test_a_version_moves_what_the_one_before_it_of_its_definition_lacks(
     (disk,) = world.rows.read(lambda tx: tx.versions.disks(SECOND))
     manifest = read_manifest(east, second.tenant, bytes.fromhex(disk.root))
     assert all(one.is_plain for one in manifest.segments()) == (name == OTHER)
+
+
+def test_a_file_that_nobody_has_hashed_moves_what_the_version_before_it_lacks(world: World):
+    world.add_region("home")
+    old = some_bytes(16 * MIB)
+    new = successor(old)
+    with world.working():
+        wanted = world.desired({"os": world.file("v1", old)}, {"home": 1})
+        world.wait_end(world.ensure(wanted).id)
+        disks = {"os": world.file("v2", new)}
+        wanted = world.desired(disks, {"home": 1}, uid=SECOND, version=NEXT)
+        view = world.wait_end(world.ensure(wanted).id)
+    (home,) = view.regions
+    counters = home.region.progress.counters
+    assert (counters.copied, counters.deduplicated) == (8 * 65536, 16 * MIB - 8 * 65536)
+    assert world.content(SECOND, "home", "os") == new
+    assert_sound(world, SECOND, {"os": new})

@@ -41,11 +41,12 @@ def ingest(
     *,
     task: str = "ingest",
     options: CopyOptions = SMALL,
+    base: Manifest | None = None,
 ) -> Manifest:
     source = FileSource(str(path))
     try:
         slot = Slot(store, TENANT, task)
-        return ingest_disk(source, slot, control or Control(), options=options)
+        return ingest_disk(source, slot, control or Control(), options=options, base=base)
     finally:
         source.close()
 
