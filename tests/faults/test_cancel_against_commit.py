@@ -11,12 +11,12 @@ from services.replication.ports.rows import Tx
 from services.replication.usecases.cancelling import cancel_regions
 from services.replication.usecases.ledger import Ledger
 from tests.faults.invariants import assert_invariants
-from tests.faults.workers import Halt, Point, halted_by, halting, worker
+from tests.faults.workers import Halt, Point, halted_by, halting, on_sqlite, worker
 from tests.integration.replication.world import VERSION, World, some_bytes
 
 UID = "a" * 32
 DATA = some_bytes(70_000, 1)
-RACES = 10
+RACES = 8
 
 
 def begin(world: World, uid: str = UID) -> str:
@@ -49,6 +49,7 @@ def regions(world: World) -> World:
     return world
 
 
+@on_sqlite
 def test_a_cancellation_before_the_commit_wins_and_leaves_no_ref(regions: World) -> None:
     world = regions
     halt = halting(world, Point.UNDECIDED)
@@ -84,7 +85,7 @@ def test_a_cancellation_after_the_commit_has_lost(regions: World, point: Point) 
     assert_invariants(world, {UID: {"os": DATA}}, healthy=["east"])
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 @pytest.mark.parametrize("point", [Point.UNDECIDED, Point.CANCELLING], ids=lambda one: one.name)
 def test_a_cancellation_whose_worker_is_killed_is_finished_by_the_next(
     regions: World, database_url: str, point: Point

@@ -15,7 +15,7 @@ from services.replication.domain.states import (
     StorageType,
 )
 from tests.faults.invariants import assert_invariants
-from tests.faults.workers import Point, halting, wait_rest, worker
+from tests.faults.workers import Point, halting, on_sqlite, wait_rest, worker
 from tests.integration.replication.world import MIB, World, some_bytes
 
 UID = "a" * 32
@@ -33,7 +33,15 @@ def refs(world: World, location: str) -> list[str]:
     ]
 
 
-@pytest.mark.parametrize("point", [Point.COPYING, Point.COMMITTING], ids=lambda one: one.name)
+@pytest.mark.parametrize(
+    ("database_url", "point"),
+    [
+        ("sqlite", Point.COPYING),
+        ("sqlite", Point.COMMITTING),
+        ("postgresql", Point.COMMITTING),
+    ],
+    indirect=["database_url"],
+)
 @pytest.mark.parametrize(
     ("before", "after"), [(1, 3), (3, 1), (2, 0)], ids=["raised", "lowered", "left"]
 )
@@ -73,7 +81,7 @@ def test_a_count_that_changes_during_a_copy_ends_as_it_was_wanted_last(
     assert_invariants(world, {UID: {"os": DATA}})
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 def test_a_removal_killed_after_the_ref_is_gone_is_finished_by_the_next(
     world: World, database_url: str
 ) -> None:
@@ -96,6 +104,7 @@ def test_a_removal_killed_after_the_ref_is_gone_is_finished_by_the_next(
     assert_invariants(world, {UID: {"os": DATA}})
 
 
+@on_sqlite
 def test_a_count_that_is_raised_leaves_other_tiers_and_zones_alone(world: World) -> None:
     world.add_region("home")
     region = world.add_region("east", 4)

@@ -16,7 +16,7 @@ from services.replication.store.flows import Flows
 from services.replication.usecases.claims import Claims, Task
 from tests.faults.invariants import assert_invariants
 from tests.faults.test_cancel_against_commit import cancel
-from tests.faults.workers import Halt, Point, halted_by, halting, wait_rest, wait_until
+from tests.faults.workers import Halt, Point, halted_by, halting, on_sqlite, wait_rest, wait_until
 from tests.integration.replication.world import MIB, World, some_bytes
 
 UID = "a" * 32
@@ -84,6 +84,7 @@ def assert_completed(world: World, name: str) -> None:
     assert view.record.state is ReplicationState.COMPLETED
 
 
+@on_sqlite
 @JUMPS
 def test_a_copy_under_way_is_done_once_and_ends(
     world: World, clock: JumpingClock, jump: timedelta
@@ -100,6 +101,7 @@ def test_a_copy_under_way_is_done_once_and_ends(
     assert (replica.state, replica.failures) == (CopyState.COMPLETED, 0)
 
 
+@on_sqlite
 @JUMPS
 def test_a_copy_under_way_is_cancelled_as_ever(
     world: World, clock: JumpingClock, jump: timedelta
@@ -138,6 +140,7 @@ def test_what_a_dead_worker_held_is_taken_over(
     assert world.replica("home").attempt == 2
 
 
+@on_sqlite
 @JUMPS
 def test_a_store_that_comes_back_is_tried_again(
     world: World, clock: JumpingClock, jump: timedelta
@@ -153,6 +156,7 @@ def test_a_store_that_comes_back_is_tried_again(
         assert_completed(world, name)
 
 
+@on_sqlite
 @JUMPS
 def test_a_copy_that_its_own_process_claims_again_is_looked_after(
     world: World, clock: JumpingClock, jump: timedelta
@@ -174,7 +178,7 @@ def test_a_copy_that_its_own_process_claims_again_is_looked_after(
         assert_completed(world, name)
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 @JUMPS
 def test_a_region_of_limited_bandwidth_takes_no_break(
     world: World, clock: JumpingClock, jump: timedelta

@@ -9,7 +9,7 @@ from services.replication.content.errors import ObjectMissing
 from services.replication.content.refs import read_version
 from services.replication.content.store import Store
 from tests.faults.invariants import assert_invariants
-from tests.faults.workers import wait_until
+from tests.faults.workers import on_sqlite, wait_until
 from tests.integration.replication.test_collection import (
     FIRST,
     NEW,
@@ -25,7 +25,7 @@ from tests.integration.replication.world import World
 
 READERS = 4
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+pytestmark = on_sqlite
 
 
 def finish(reader: Iterator[int]) -> int:

@@ -9,7 +9,7 @@ from services.replication.content.refs import read_version
 from services.replication.domain.records import SOURCE_SLOT
 from services.replication.domain.states import CopyState, ReplicationMode, ReplicationState
 from tests.faults.invariants import MEMORY_BOUND, assert_invariants
-from tests.faults.workers import Point, worker
+from tests.faults.workers import Point, on_sqlite, worker
 from tests.integration.replication.sound import path_of
 from tests.integration.replication.world import MIB, World, some_bytes
 
@@ -88,7 +88,7 @@ def test_killed_in_a_phase_a_version_is_whole_or_absent_and_the_next_worker_ends
     assert_invariants(world, {UID: DISKS})
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 @pytest.mark.parametrize("point", [Point.COPYING, Point.REF_WRITTEN], ids=lambda one: one.name)
 def test_a_promotion_that_is_killed_leaves_the_version_readable_at_its_source(
     world: World, database_url: str, point: Point

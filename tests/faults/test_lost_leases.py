@@ -10,14 +10,14 @@ from services.replication.content.refs import commit_version, read_version
 from services.replication.content.store import Store
 from services.replication.domain.states import CopyState, ReplicationState
 from tests.faults.invariants import GRACE, assert_invariants, collection
-from tests.faults.workers import Point, Worker, wait_rest, worker
+from tests.faults.workers import Point, Worker, on_sqlite, wait_rest, worker
 from tests.integration.replication.sound import path_of
 from tests.integration.replication.world import MIB, World, some_bytes
 
 UID = "a" * 32
 DATA = some_bytes(5 * MIB, 1)
 
-pytestmark = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+pytestmark = on_sqlite
 
 
 def grow_old(store: Store) -> None:

@@ -6,6 +6,7 @@ from services.replication.domain.names import storage_id
 from services.replication.domain.records import Version
 from services.replication.domain.states import CopyState, ReplicationState
 from tests.faults.invariants import assert_invariants
+from tests.faults.workers import on_sqlite
 from tests.integration.replication.test_claims import queue
 from tests.integration.replication.world import World
 
@@ -18,7 +19,7 @@ def wanted(world: World, uid: str) -> Version:
     return found
 
 
-@pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+@on_sqlite
 @pytest.mark.timeout(240)
 def test_all_of_both_tenants_end_whole_and_the_second_does_not_wait_for_the_first(
     world: World,

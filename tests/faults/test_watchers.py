@@ -16,7 +16,7 @@ from services.replication.servicers import watch_hub
 from services.replication.servicers.watch_hub import Watcher, WatchHub
 from services.replication.servicers.watch_stream import WatchStream
 from services.replication.usecases.reading import Replications
-from tests.faults.workers import Halt, Point, halting
+from tests.faults.workers import Halt, Point, halting, on_sqlite
 from tests.integration.replication.test_watch import NAME, watching
 from tests.integration.replication.world import MIB, World, some_bytes
 
@@ -96,6 +96,7 @@ def test_after_what_was_dropped_nothing_is_told(monkeypatch: pytest.MonkeyPatch)
         watcher.check(FEW - 1)
 
 
+@on_sqlite
 def test_one_that_comes_back_after_every_word_misses_nothing(world: World) -> None:
     record, halt = begin(world)
 
@@ -140,6 +141,7 @@ def test_one_that_comes_between_two_commits_is_told_of_the_last(world: World) ->
     watching(world, body)
 
 
+@on_sqlite
 def test_one_that_asks_for_what_is_no_longer_held_begins_with_the_state(world: World) -> None:
     record, halt = begin(world)
     halt.go.set()
@@ -162,6 +164,7 @@ def test_one_that_asks_for_what_is_no_longer_held_begins_with_the_state(world: W
     watching(world, body)
 
 
+@on_sqlite
 def test_many_that_end_at_once_leave_nothing_behind(world: World) -> None:
     record, halt = begin(world)
 

@@ -12,6 +12,8 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+import pytest
+
 from services.kernel.db.engine import Database
 from services.replication.content.keys import VERSION_REFS
 from services.replication.content.store import Store
@@ -28,6 +30,8 @@ from tests.integration.replication.world import World
 _PROCESSES: Final = multiprocessing.get_context("forkserver")
 _PROCESSES.set_forkserver_preload([__name__])
 PATIENCE: Final = 60.0
+# Where rows decide nothing that the other database could decide otherwise.
+on_sqlite: Final = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
 FIRST_DISK: Final = "os"
 
 
