@@ -124,6 +124,7 @@ compose-test: setup ## Run the system test against docker compose
 
 .PHONY: bench
 bench: setup ## Measure against the goals and print the ratios
+	@tools/bench_tools.sh
 	@$(BIN)/python -m benchmarks
 
 ##@ Change

@@ -13,11 +13,13 @@ BENCHMARKS = {
     "authz_calls": [],
     "calls": [],
     "catalog_reads": [],
+    "copy_peers": [],
     # Images of the distribution are built once, for as long as they are not removed.
     "delta": ["--mib", "512", "--keep", ".cache/bench/images"],
     "glance": [],
     "policy_check": ["1000", "100000", "1000000"],
     "policy_peers": ["1000", "10000", "100000"],
+    "publishing": [],
     "revocation": [],
     "replication_data": ["--mib", "512"],
 }
