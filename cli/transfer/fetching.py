@@ -11,6 +11,7 @@ from stoa.replication.v1 import image_disk_service_pb2 as pb
 from stoa.replication.v1.image_disk_service_pb2_grpc import ImageDiskServiceStub
 
 from cli.errors import CliError
+from cli.transfer.direct import Direct
 from cli.transfer.disk_file import DiskFile
 from cli.transfer.opening import Source
 from cli.transfer.progress import Meter
@@ -33,6 +34,7 @@ class Fetch:
     file: DiskFile
     proof: Proof
     meter: Meter
+    direct: Direct
 
     def read(self, ranges: Sequence[Range], streams: int) -> None:
         """Read ranges that begin and end at leaves.
@@ -57,6 +59,7 @@ class Fetch:
 
     def _read_call(self, todo: list[Range], stop: threading.Event) -> None:
         """Read the ranges of one call, from where it broke after each failure."""
+        todo = self.direct.read(todo, self.file, self.meter)
         failures = 0
         while todo and not stop.is_set():
             try:

@@ -15,6 +15,10 @@ from cli.transfer.tree import (
 )
 
 
+class Damaged(CliError):
+    """Bytes are not what was hashed."""
+
+
 class Proof:
     """The leaves of segments, as far as they are known; each proven by the segment's digest.
 
@@ -74,12 +78,12 @@ class Proof:
         return self._leaves.get(index, b"")[first : first + DIGEST_BYTES]
 
 
-def _wrong(at: int) -> CliError:
+def _wrong(at: int) -> Damaged:
     return _damaged(f"the leaf at {at} does not have its digest")
 
 
-def _damaged(why: str) -> CliError:
-    return CliError(
+def _damaged(why: str) -> Damaged:
+    return Damaged(
         "Bytes were damaged on their way.",
         why=(why,),
         todo="Repeat the command; it goes on where it stopped.",

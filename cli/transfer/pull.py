@@ -10,6 +10,7 @@ from stoa.type.v1.storage_pb2 import DiskSelector
 
 from cli.errors import CliError
 from cli.transfer.device import BlockDevice
+from cli.transfer.direct import Direct
 from cli.transfer.disk_file import DiskFile
 from cli.transfer.fetching import Fetch
 from cli.transfer.file_format import FileFormat
@@ -68,7 +69,7 @@ def pull(
     with _target(path, opened, form) as file:
         meter.state("Checking")
         proof = Proof(layout, opened.digests)
-        fetch = Fetch(stub, source, file, proof, meter)
+        fetch = Fetch(stub, source, file, proof, meter, Direct(stub, source, proof))
         # What nobody has hashed is shallow, and takes few readers: one is enough of this pull's.
         several = streams if opened.digests is not None else 1
         fetch.read(_missing(fetch, seeds), several)

@@ -3,6 +3,8 @@
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from stoa.replication.v1 import image_disk_service_pb2, region_pb2, region_service_pb2
@@ -73,6 +75,51 @@ def test_what_lies_in_a_bucket_reaches_readers_by_every_way(
     assert segments
     stored = sum(extent.length_bytes for one in segments for extent in one.extents)
     assert stored == sum(map(len, objects))
+
+
+def test_a_pull_goes_past_the_service_and_around_what_is_bad_in_the_bucket(
+    installation: Installation, s3: ObjectServer, tmp_path: Path
+) -> None:
+    disk = sparse(24, 9, 4)
+    shop = make_shop(installation.client())
+    version = publish(shop, make_image(shop.owner, shop.group, disk), {"eastus": 1, "westus": 1})
+    _, _, _, group, _, gallery, _, image, _, number = version.name.split("/")
+    pull = (
+        *("image-version", "pull", "-g", group, "-r", gallery, "-i", image, "-e", number),
+        *("-l", "eastus", "--subscription", version.name.split("/")[1]),
+    )
+    installation.stoa(*pull, "-f", str(tmp_path / "good.img"))
+    assert (tmp_path / "good.img").read_bytes() == disk.content
+
+    answer = (
+        installation.client()
+        .of(ImageDiskServiceStub)
+        .OpenDisk(
+            image_disk_service_pb2.OpenDiskRequest(name=version.name, location="eastus", disk=OS)
+        )
+    )
+    key = urlsplit(answer.objects[0].url).path.removeprefix(f"/{s3.folder.name}/")
+    with (s3.folder / key).open("r+b") as file:
+        first = file.read(1)[0]
+        file.seek(0)
+        file.write(bytes([first ^ 1]))
+    # The region has no other replica: what is bad is mended from the other region meanwhile.
+    installation.stoa(*pull, "-f", str(tmp_path / "again.img"))
+    assert (tmp_path / "again.img").read_bytes() == disk.content
+    assert fetch(answer.objects[0].url)[0] == first
+
+
+class Asked:
+    """A stub, and how many bytes it was asked to stream."""
+
+    def __init__(self, stub: ImageDiskServiceStub) -> None:
+        self._stub = stub
+        self.lengths: list[int] = []
+        self.OpenDisk = stub.OpenDisk
+
+    def ReadDisk(self, request: image_disk_service_pb2.ReadDiskRequest) -> Any:
+        self.lengths += [one.length_bytes for one in request.ranges]
+        return self._stub.ReadDisk(request)
 
 
 def fetch(url: str) -> bytes:
