@@ -41,7 +41,10 @@ class _ReplicaHealthEnumTypeWrapper(_enum_type_wrapper._EnumTypeWrapper[_Replica
     REPLICA_HEALTH_UNREACHABLE: _ReplicaHealth.ValueType  # 4
     """The store does not answer; the bytes may be good."""
     REPLICA_HEALTH_LOST: _ReplicaHealth.ValueType  # 5
-    """The bytes are gone; a new copy is made in this slot or another one."""
+    """The bytes are gone: another store is in the place of the slot, or its store
+    was emptied. Once the store of the slot is there, it is read back, and mended
+    from another replica.
+    """
 
 class ReplicaHealth(_ReplicaHealth, metaclass=_ReplicaHealthEnumTypeWrapper):
     """Whether the bytes of a replica are good."""
@@ -59,7 +62,10 @@ REPLICA_HEALTH_DAMAGED: ReplicaHealth.ValueType  # 3
 REPLICA_HEALTH_UNREACHABLE: ReplicaHealth.ValueType  # 4
 """The store does not answer; the bytes may be good."""
 REPLICA_HEALTH_LOST: ReplicaHealth.ValueType  # 5
-"""The bytes are gone; a new copy is made in this slot or another one."""
+"""The bytes are gone: another store is in the place of the slot, or its store
+was emptied. Once the store of the slot is there, it is read back, and mended
+from another replica.
+"""
 Global___ReplicaHealth: _TypeAlias = ReplicaHealth  # noqa: Y015
 
 @_typing.final
