@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Final, Self
+from typing import Final, Self, TypeVar
 
 from services.replication.content.keys import TEMPORARY, split_key
 from services.replication.content.store import PutOutcome
@@ -30,8 +30,10 @@ from services.replication.stores.posix import (
 
 BLOCK_BYTES: Final = 4096
 DIRECT: Final = getattr(os, "O_DIRECT", 0)
-_SYNC_THREADS: Final = 4
+_SYNC_THREADS: Final = 16
 _SCRATCH_TRIES: Final = 5
+
+ItemT = TypeVar("ItemT")
 
 
 class DirectIo:
@@ -107,8 +109,7 @@ class LocalWindow:
                 # Ancestors too: another window may have made them and died before its fsync.
                 for depth in range(len(item.parts) - 1, -1, -1):
                     directories[item.parts[:depth]] = None
-            for parts in directories:
-                sync_directory(self._root, parts)
+            _at_once(lambda parts: sync_directory(self._root, parts), list(directories))
         self._pending.clear()
 
     def __enter__(self) -> Self:
@@ -179,19 +180,23 @@ class LocalWindow:
     def _sync_files(self) -> None:
         # A file that fails its fsync is lost: the kernel may have dropped the dirty pages. The
         # error ends the window, and every file of it is deleted.
-        descriptors = [item.descriptor for item in self._pending]
-        if len(descriptors) == 1:
-            os.fsync(descriptors[0])
-            return
-        with ThreadPoolExecutor(min(_SYNC_THREADS, len(descriptors))) as pool:
-            for _ in pool.map(os.fsync, descriptors):
-                pass
+        _at_once(os.fsync, [item.descriptor for item in self._pending])
 
     def _place(self, item: _Pending) -> None:
         with directory(self._root, item.parts[:-1], create=True) as parent:
             # Replacing is right: names are content, so what may have appeared meanwhile is equal.
             os.rename(item.temporary, item.parts[-1], src_dir_fd=self._scratch, dst_dir_fd=parent)
         os.close(item.descriptor)
+
+
+def _at_once(sync: Callable[[ItemT], None], items: Sequence[ItemT]) -> None:
+    """Sync all items from several threads: a file system makes what waits durable together."""
+    if len(items) == 1:
+        sync(items[0])
+        return
+    with ThreadPoolExecutor(min(_SYNC_THREADS, len(items))) as pool:
+        for _ in pool.map(sync, items):
+            pass
 
 
 def buffered(descriptor: int) -> None:
