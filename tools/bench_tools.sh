@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
-# Fetches what the benchmarks measure beside: rclone and rsync are the distribution's packages,
-# unpacked and not installed, desync is built by Go. What the machine or .cache/bench has is left
-# alone, and what cannot be had is said and left out: the benchmarks do without.
-# Usage: tools/bench_tools.sh [rclone] [rsync] [desync]; without names, all.
+# Fetches what the benchmarks measure beside, and mmdebstrap, which builds images. rclone, rsync and
+# mmdebstrap are the distribution's packages, unpacked and not installed, desync is built by Go. What
+# the machine or .cache/bench has is left alone, and what cannot be had is said and left out: the
+# benchmarks do without.
+# Usage: tools/bench_tools.sh [rclone] [rsync] [mmdebstrap] [desync]; without names, all.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -30,6 +31,7 @@ fetch_package() {
 
 fetch_rclone() { fetch_package rclone; }
 fetch_rsync() { fetch_package rsync; }
+fetch_mmdebstrap() { fetch_package mmdebstrap; }
 # Built in a module of its own, whose go.sum is filled from the checksum database: `go install` with a
 # version also asks for the list of all versions, which not every module proxy gives.
 fetch_desync() {
@@ -44,7 +46,7 @@ fetch_desync() {
     rm -r "$work"
 }
 
-(($#)) || set -- rclone rsync desync
+(($#)) || set -- rclone rsync mmdebstrap desync
 for tool; do
     [[ -x $tools/$tool ]] || command -v "$tool" >/dev/null && continue
     # In a shell of its own, where `set -e` holds: a failure here must not end the others.
