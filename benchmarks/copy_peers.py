@@ -134,12 +134,18 @@ def sparse(directory: Path) -> None:
             durable(target)
             told(name, f"{time.perf_counter() - began:6.2f}", occupied(target))
         except subprocess.TimeoutExpired:
+            # Before it ends: some clear away what they did not finish.
+            told(name, f"> {SPARSE_LIMIT:4.0f}", sum(map(occupied, written(directory))))
             process.terminate()
             process.wait()
-            told(name, f"> {SPARSE_LIMIT:4.0f}", sum(map(occupied, directory.glob("sparse-copy*"))))
-        for left in (*directory.glob("sparse-copy*"), *directory.glob(".sparse-copy*")):
+        for left in written(directory):
             left.unlink()
     source.unlink()
+
+
+def written(directory: Path) -> list[Path]:
+    """The target of a sparse copy, and what a peer calls it until it is whole."""
+    return [*directory.glob("sparse-copy*"), *directory.glob(".sparse-copy*")]
 
 
 def stoa_sparse(directory: Path, path: Path) -> None:
