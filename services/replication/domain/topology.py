@@ -6,6 +6,9 @@ other, and reading one local source several times costs next to nothing beside w
 (replication.md 1.1). Only bytes that cross a network are worth waiting for: a region then gets
 them once, and its further replicas come from its first one. A file that nobody has hashed is
 read by one replica alone, the first of the home region.
+
+Committed replicas feed what is still to be copied: the nearest ones, and equally near ones in
+turn, so that copies fan out over all that is complete and not from the home region alone.
 """
 
 from collections.abc import Mapping, Sequence
@@ -67,13 +70,14 @@ def choose_origin(replica: Replica, replicas: Sequence[Replica], situation: Situ
     ]
     ready = sorted(
         (one for one in others if one.is_readable),
-        key=lambda one: _distance(replica, one, situation),
+        key=lambda one: (_distance(replica, one, situation), _rank(one, situation)),
     )
     if ready:
         # A failure at one that is bad has it marked: it is not tried again while others are good.
         good = [one for one in ready if one.is_good] if replica.failures else []
         candidates = good or ready
-        best = candidates[replica.failures % len(candidates)]
+        by_turn = _in_turn(replica, others, candidates, situation)
+        best = by_turn[replica.failures % len(by_turn)]
         is_far = best.location != replica.location and not _is_local(best, situation)
         if is_far and _brings_bytes_here(replica, others):
             return Wait()
@@ -90,11 +94,30 @@ def choose_origin(replica: Replica, replicas: Sequence[Replica], situation: Situ
 
 
 def _distance(replica: Replica, origin: Replica, situation: Situation) -> tuple[int, int, int]:
+    """Answer how far an origin is: the replica's region, then this machine, then a network."""
     return (
         0 if origin.location == replica.location else 1,
         0 if origin.is_good else 1,
-        situation.order.get(origin.location, len(situation.order)),
+        0 if _is_local(origin, situation) else 1,
     )
+
+
+def _in_turn(
+    replica: Replica, others: Sequence[Replica], candidates: Sequence[Replica], situation: Situation
+) -> list[Replica]:
+    """Answer the candidates with the nearest ones rotated by the replica's place in the version.
+
+    A place never changes while others copy or commit, unlike a count of the copies that run:
+    nothing has to be recorded about them, and neighbours in the order of claims are spread evenly.
+    """
+    nearest = [
+        one
+        for one in candidates
+        if _distance(replica, one, situation) == _distance(replica, candidates[0], situation)
+    ]
+    place = sum(_rank(one, situation) < _rank(replica, situation) for one in others)
+    turn = place % len(nearest)
+    return [*nearest[turn:], *nearest[:turn], *candidates[len(nearest) :]]
 
 
 def _is_local(replica: Replica, situation: Situation) -> bool:
@@ -114,8 +137,10 @@ def _brings_bytes_here(replica: Replica, others: Sequence[Replica]) -> bool:
 
 def _leads(replica: Replica, others: Sequence[Replica], situation: Situation) -> bool:
     """Whether this is the first, the home region's before others', of those that may still copy."""
+    return all(
+        _rank(replica, situation) < _rank(one, situation) for one in others if one.state in COPYABLE
+    )
 
-    def rank(one: Replica) -> tuple[int, str, str]:
-        return situation.order.get(one.location, len(situation.order)), one.location, one.slot
 
-    return all(rank(replica) < rank(one) for one in others if one.state in COPYABLE)
+def _rank(one: Replica, situation: Situation) -> tuple[int, str, str]:
+    return situation.order.get(one.location, len(situation.order)), one.location, one.slot

@@ -63,6 +63,42 @@ def test_the_nearest_committed_replica_is_taken():
     )
 
 
+def test_equally_near_replicas_feed_the_rest_in_turn():
+    complete = [good("home"), good("east"), good("west")]
+    waiting = [at("north", f"s{number}") for number in range(6)]
+    all_of_them = [*complete, *waiting]
+    everywhere = situation(local={(one.location, one.slot) for one in all_of_them})
+    chosen = [choose_origin(one, all_of_them, everywhere) for one in waiting]
+    for origin in complete:
+        assert chosen.count(FromReplica(origin.location, origin.slot)) == 2
+
+
+def test_who_is_copied_from_does_not_depend_on_which_others_still_copy():
+    mine, before = at("north", "s2"), at("north", "s1")
+    complete = [good("home"), good("east")]
+    everywhere = situation(local={("home", "s1"), ("east", "s1")})
+    running = replace(before, state=CopyState.FAILED)
+    assert choose_origin(mine, [*complete, before, mine], everywhere) == choose_origin(
+        mine, [*complete, running, mine], everywhere
+    )
+
+
+def test_a_replica_on_this_machine_comes_before_one_behind_a_network():
+    mine = at("west")
+    far, near = good("home"), good("east")
+    beside = situation(local={("east", "s1")})
+    assert choose_origin(mine, [mine, far, near], beside) == FromReplica("east", "s1")
+
+
+def test_after_a_failure_the_others_are_tried_each_once_before_any_again():
+    complete = [good("home"), good("east"), good("west")]
+    tried = set()
+    for failures in range(3):
+        mine = at("north", failures=failures)
+        tried.add(choose_origin(mine, [*complete, mine], situation()))
+    assert len(tried) == 3
+
+
 def test_a_damaged_replica_comes_after_a_good_one():
     mine = at("east", "s9")
     bad, far = good("east", health=Health.DAMAGED), good("home")
