@@ -22,6 +22,7 @@ BENCHMARKS = {
     "publishing": [],
     "revocation": [],
     "replication_data": ["--mib", "512"],
+    "watching": [],
 }
 
 

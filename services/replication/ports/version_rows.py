@@ -71,6 +71,9 @@ class VersionRows(Protocol):
     def regions_of(self, uids: Sequence[str]) -> Sequence[VersionRegion]:
         """Answer the regions of several versions."""
 
+    def marks(self, name_keys: Collection[str]) -> Mapping[str, frozenset[tuple[str, int]]]:
+        """Answer, by name, the replication and the generation of each version that has it."""
+
     def newest_completed(self, location: str, limit: int) -> Sequence[VersionRegion]:
         """Answer what was completed last in a region, the newest first."""
 

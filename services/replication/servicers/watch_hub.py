@@ -89,7 +89,8 @@ class WatchHub:
         self._readers: Final = ThreadPoolExecutor(4, thread_name_prefix="watch")
         self._lock: Final = threading.Lock()
         self._topics: Final[dict[str, _Topic]] = {}
-        self._waiting: Final[set[Watcher]] = set()
+        self._waiting: Final[dict[str, set[Watcher]]] = {}
+        self._known: dict[str, frozenset[tuple[str, int]]] = {}
         self._head: tuple[str, int] | None = None
         self._busy: Final = threading.Event()
         self._joined: Final = threading.Event()
@@ -126,16 +127,19 @@ class WatchHub:
                 if not topic.watchers:
                     del self._topics[replication]
 
-    def wait_for_change(self, watcher: Watcher) -> None:
-        """Wake a watcher, once, when the feed tells of something: it waits for a replication."""
+    def wait_for_change(self, name_key: str, watcher: Watcher) -> None:
+        """Wake a watcher, once, when a version of that name has another replication."""
         with self._lock:
-            self._waiting.add(watcher)
+            self._waiting.setdefault(name_key, set()).add(watcher)
             self._busy.set()
 
-    def forget(self, watcher: Watcher) -> None:
+    def forget(self, name_key: str, watcher: Watcher) -> None:
         """Let go of a watcher that waited for a change."""
         with self._lock:
-            self._waiting.discard(watcher)
+            waiting = self._waiting.get(name_key, set())
+            waiting.discard(watcher)
+            if not waiting:
+                self._waiting.pop(name_key, None)
 
     def close(self) -> None:
         """End the threads; streams are ended by the server."""
@@ -176,15 +180,24 @@ class WatchHub:
     def _wake_waiting(self) -> None:
         """Wake who waits for a replication, where the feed tells of something new.
 
-        Whoever begins to wait reads the database after that, so nothing is missed in between.
+        Whoever begins to wait reads the database after that, so nothing is missed in between. The
+        names are looked up once for all who wait: of thousands, none reads for itself.
         """
         head = self._rows.read(lambda tx: tx.feed.head())
         if head == self._head:
             return
         self._head = head
         with self._lock:
-            waiting = list(self._waiting)
-            self._waiting.clear()
+            names = list(self._waiting)
+        marks: dict[str, frozenset[tuple[str, int]]] = {}
+        for start in range(0, len(names), BATCH):
+            batch = names[start : start + BATCH]
+            found = self._rows.read(lambda tx: tx.versions.marks(batch))  # noqa: B023
+            marks |= {name: found.get(name, frozenset()) for name in batch}
+        changed = [name for name in names if self._known.get(name) != marks[name]]
+        self._known = marks
+        with self._lock:
+            waiting = [one for name in changed for one in self._waiting.pop(name, ())]
         for watcher in waiting:
             self._loop.call_soon_threadsafe(watcher.ready.set)
 

@@ -56,7 +56,7 @@ class WatchStream:
         watcher = Watcher()
         try:
             while True:
-                self._hub.wait_for_change(watcher)
+                self._hub.wait_for_change(name.key, watcher)
                 record = await self._hub.read(
                     lambda: self._replications.newest(name.key, uid=uid, generation=generation)
                 )
@@ -65,7 +65,7 @@ class WatchStream:
                 async for bookmark in self._pause(watcher):
                     yield bookmark
         finally:
-            self._hub.forget(watcher)
+            self._hub.forget(name.key, watcher)
         async for message in self.of_replication(record, None):
             yield message
 

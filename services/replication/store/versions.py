@@ -1,6 +1,6 @@
 """Versions and their regions in the database."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
@@ -121,6 +121,17 @@ class VersionTable:
             statement = statement.where(tuple_(t.version, t.location) > after)
         rows: Sequence[Any] = self._connection.execute(statement).all()
         return [(row.name, from_row(VersionRegion, row), int(row.stored)) for row in rows]
+
+    def marks(self, name_keys: Collection[str]) -> Mapping[str, frozenset[tuple[str, int]]]:
+        """Answer, by name, the replication and the generation of each version that has it."""
+        c = tables.versions.c
+        statement = select(c.name_key, c.replication, c.generation).where(
+            c.name_key.in_(list(name_keys))
+        )
+        found: dict[str, set[tuple[str, int]]] = {}
+        for name_key, replication, generation in self._connection.execute(statement):
+            found.setdefault(name_key, set()).add((replication, generation))
+        return {key: frozenset(marks) for key, marks in found.items()}
 
     def forget(self, older_than: datetime, limit: int) -> int:
         """Remove versions that were withdrawn that long ago and lie nowhere; answer how many."""

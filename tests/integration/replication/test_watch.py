@@ -1,14 +1,17 @@
 """Watch streams over real rows, without a listener."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
 
 import pytest
 
 from services.kernel.clock import SystemClock
 from services.kernel.errors import ResourceExhausted
+from services.kernel.names import Name
 from services.replication.domain.events import Event, EventBody
 from services.replication.domain.names import IMAGE_VERSIONS
+from services.replication.domain.records import ReplicationRecord
 from services.replication.servicers.watch_hub import QUEUED, Watcher, WatchHub
 from services.replication.servicers.watch_stream import WatchStream
 from services.replication.usecases.reading import Replications
@@ -54,6 +57,49 @@ def test_a_watcher_of_nothing_gets_bookmarks_until_there_is_something(world: Wor
         assert kinds[:2] == ["bookmark", "bookmark"]
         assert message.replication
         assert message.sequence > 0
+
+    watching(world, body)
+
+
+def test_those_who_wait_for_another_version_read_nothing_for_themselves(world: World):
+    world.add_region("home")
+    disks = {"os": world.upload("os", some_bytes(9))}
+
+    class Counted(Replications):
+        reads = 0
+
+        def newest(self, name_key: str, **more: Any) -> ReplicationRecord | None:
+            self.reads += name_key == NAME.key
+            return super().newest(name_key, **more)
+
+    async def body(hub: WatchHub, _: WatchStream) -> None:
+        counted = Counted(world.rows)
+
+        def of_version(name: Name) -> AsyncIterator[Any]:
+            stream = WatchStream(
+                hub, world.rows, counted, SystemClock(), follow=False, bookmark_every=0.05
+            )
+            return stream.of_version(name, uid="", generation=0)
+
+        idle = [of_version(NAME) for _ in range(20)]
+        for one in idle:
+            await anext(one)
+        seen: list[int] = []
+        for number in range(3):
+            version = VERSION.replace("1.0.0", f"2.0.{number}")
+            other = of_version(IMAGE_VERSIONS.parse(version))
+            await anext(other)
+            wanted = world.desired(disks, {"home": 1}, uid=f"{number:032x}", version=version)
+            await hub.read(world.ensure, wanted)
+            async for message in other:
+                if message.HasField("snapshot"):
+                    break
+            for one in idle:
+                await anext(one)
+            seen.append(counted.reads)
+        # Once for each in the beginning, and once when the hub first looked.
+        assert seen[-1] <= 40
+        assert seen[0] == seen[-1]
 
     watching(world, body)
 
