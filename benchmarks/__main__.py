@@ -14,6 +14,7 @@ BENCHMARKS = {
     "calls": [],
     "catalog_reads": [],
     "copy_peers": [],
+    "creating": [],
     # Images of the distribution are built once, for as long as they are not removed.
     "delta": ["--mib", "512", "--keep", ".cache/bench/images"],
     "glance": [],
@@ -22,6 +23,8 @@ BENCHMARKS = {
     "publishing": [],
     "revocation": [],
     "replication_data": ["--mib", "512"],
+    "starting": [],
+    "telemetry": [],
     "watching": [],
 }
 
