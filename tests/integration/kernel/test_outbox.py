@@ -121,7 +121,8 @@ def test_failures_are_recorded_in_the_row_and_counted(
     stats = kernel.db.read(lambda c: outbox.stats(c, stuck_after=2))
     assert (stats.unsent, stats.stuck) == (1, 1)
     assert stats.oldest == FakeClock().now()
-    assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]
+    ours = [one.levelname for one in caplog.records if one.name == "services.kernel.db.outbox"]
+    assert ours == ["WARNING", "ERROR"]
 
 
 def test_a_message_that_nothing_handles_stays(kernel, outbox, drainer, receiver):
@@ -186,13 +187,14 @@ def test_the_loop_sends_what_this_and_another_process_add(
     try:
         say(kernel.db, outbox, "a", b"1", b"2")
         say(other, Outbox(kernel.outbox, clock), "b", b"1")
-        while len(receiver.received) < 3:
+        while len(set(receiver.received)) < 3:
             stop.wait(0.01)
     finally:
         stop.set()
         loop.join()
-    assert receiver.of("a") == [b"1", b"2"]
-    assert receiver.of("b") == [b"1"]
+    # At least once: where it cannot be recorded that one was sent, it is sent again.
+    assert list(dict.fromkeys(receiver.of("a"))) == [b"1", b"2"]
+    assert set(receiver.of("b")) == {b"1"}
 
 
 def test_old_sent_messages_are_purged_and_others_kept(kernel, outbox, drainer, receiver, clock):
