@@ -6,19 +6,25 @@ is all that a serving process calls.
 
 import contextlib
 import fcntl
+import logging
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from sqlalchemy import Connection, Engine, MetaData, create_engine, event, make_url, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.pool import NullPool
 
+from services.kernel.backoff import backoff
 from services.kernel.db.engine import Database
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
+_LOG = logging.getLogger(__name__)
+# How long a database that does not answer is waited for, in seconds.
+_PATIENCE: Final = 60.0
 # Any number will do, as long as nothing else takes the same advisory lock.
 _LOCK_NUMBER: Final = 0x53746F61
 
@@ -132,10 +138,24 @@ def _locked(url: str) -> Iterator[None]:
         return
     engine = _engine(url)
     try:
-        with engine.connect() as connection:
+        with _connected(engine) as connection:
             connection.execute(text("SELECT pg_advisory_lock(:n)"), {"n": _LOCK_NUMBER})
             # The lock belongs to the session, which keeps it until it ends.
             connection.commit()
             yield
     finally:
         engine.dispose()
+
+
+def _connected(engine: Engine) -> Connection:
+    """Connect; a database that is started beside its services may answer later than they ask."""
+    until, attempt = time.monotonic() + _PATIENCE, 1
+    while True:
+        try:
+            return engine.connect()
+        except OperationalError as error:
+            if time.monotonic() >= until:
+                raise
+            _LOG.warning("the database does not answer yet: %s", error.orig)
+        time.sleep(backoff(attempt, base=0.25, cap=2.0))
+        attempt += 1

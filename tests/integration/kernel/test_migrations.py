@@ -1,10 +1,11 @@
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from sqlalchemy import inspect, text
+from sqlalchemy import inspect, make_url, text
 
 from services.kernel.db.migrations import (
     SchemaMismatchError,
@@ -125,3 +126,17 @@ def test_a_directory_without_migrations_is_refused(tmp_path):
     (tmp_path / "versions").mkdir()
     with pytest.raises(ValueError, match="no migrations"):
         newest_revision(tmp_path)
+
+
+def test_a_database_that_is_started_later_is_waited_for(postgresql_url, scripts, tmp_path, caplog):
+    parsed = make_url(postgresql_url)
+    (socket,) = [value for name, value in parsed.query.items() if name == "host"]
+    later = tmp_path / "socket"
+    url = parsed.update_query_dict({"host": str(later)}).render_as_string(hide_password=False)
+    with ThreadPoolExecutor(1) as pool:
+        migrated = pool.submit(migrate, url, scripts)
+        while not any("does not answer yet" in one.message for one in caplog.records):
+            time.sleep(0.01)
+        assert not migrated.done()
+        later.symlink_to(str(socket))
+        assert migrated.result() == "0001"
