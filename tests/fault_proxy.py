@@ -49,6 +49,8 @@ class FaultProxy:
         self.port: Final[int] = self._listener.getsockname()[1]
         self.met: Final = Counter[Fault]()
         self.gate: Final = threading.Semaphore(0)
+        self.answered = 0
+        """How many bytes the server has sent."""
         self._fault = Fault.NONE
         self._lock: Final = threading.Lock()
         self._open: Final[set[socket.socket]] = set()
@@ -108,18 +110,22 @@ class FaultProxy:
         with socket.create_connection(("127.0.0.1", self._target)) as server:
             with self._lock:
                 self._open.add(server)
-            back = threading.Thread(target=self._pump, args=(server, client, Fault.NONE))
+            back = threading.Thread(target=self._pump, args=(server, client, None))
             back.start()
             self._pump(client, server, fault)
             back.join()
             with self._lock:
                 self._open.discard(server)
 
-    def _pump(self, source: socket.socket, sink: socket.socket, fault: Fault) -> None:
+    def _pump(self, source: socket.socket, sink: socket.socket, fault: Fault | None) -> None:
+        """Forward to the server with its fault, or to the client without one."""
         with suppress(OSError):
             while piece := source.recv(_PIECE):
                 if fault is Fault.SLOW:
                     self.gate.acquire()
+                if fault is None:
+                    with self._lock:
+                        self.answered += len(piece)
                 sink.sendall(piece)
         with suppress(OSError):
             sink.shutdown(socket.SHUT_WR)

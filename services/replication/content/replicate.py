@@ -37,7 +37,7 @@ from services.replication.content.workers import Workers
 class Origin:
     """A disk that is complete in a store."""
 
-    store: Store
+    store: ObjectReader
     tenant: str
     manifest: Manifest
 

@@ -1,10 +1,8 @@
 """Copying one replica: all disks into one slot, then one ref that makes them visible."""
 
 import contextlib
-import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any, Final
 
@@ -12,54 +10,35 @@ from services.kernel.errors import Code
 from services.replication.content import progress as content
 from services.replication.content.errors import FenceLost, ObjectCorrupt, ObjectMissing
 from services.replication.content.ingest import ingest_disk
-from services.replication.content.journal import forget_task
 from services.replication.content.manifest import Manifest
-from services.replication.content.progress import Checkpoint, Control, Phase
+from services.replication.content.progress import Control, Phase
 from services.replication.content.refs import VersionRef, commit_version, remove_version
 from services.replication.content.replicate import Origin, replicate_disk
 from services.replication.content.segment_io import read_manifest
+from services.replication.content.shared_reads import SharedReads
 from services.replication.content.slots import Slot
-from services.replication.content.store import Store
-from services.replication.domain.desired import DesiredDisk
+from services.replication.content.store import ObjectReader, Store
 from services.replication.domain.failures import CopyFailed, Remedy
-from services.replication.domain.records import ReplicaDisk, VersionDisk
-from services.replication.domain.states import CopyState, Intent, ReplicationMode
+from services.replication.domain.records import VersionDisk
+from services.replication.domain.region import Slot as RegionSlot
+from services.replication.domain.states import Intent, ReplicationMode
 from services.replication.ports.outside import Rights, SourceFiles, Stores
 from services.replication.usecases.bases import Wanted
 from services.replication.usecases.claims import Task
-from services.replication.usecases.metering import Carried, Meter
+from services.replication.usecases.disk_copy import (
+    DiskCopy,
+    Lease,
+    copy_task,
+    forget_disk,
+    ingest_task,
+)
+from services.replication.usecases.metering import Meter
 from services.replication.usecases.origins import FromReplica, Lost, Origins, Wait
 from services.replication.usecases.room import PromisedStore
 from services.replication.usecases.shallow import ShallowReplicas, require_size
 from services.replication.usecases.source_opening import SourceOpening
 from services.replication.usecases.target_store import TargetStore, of_target
 from services.replication.usecases.tasks import Tasks
-
-_STATES: Final = {
-    Phase.PLANNING: CopyState.PLANNING,
-    Phase.COPYING: CopyState.COPYING,
-    Phase.VERIFYING: CopyState.VERIFYING,
-    Phase.COMMITTING: CopyState.COMMITTING,
-}
-
-
-@dataclass(slots=True)
-class Lease:
-    """What a worker knows of its claim: whether it is held, and until when it may believe so."""
-
-    held_until: float
-    lost: threading.Event = field(default_factory=threading.Event)
-    cancelled: threading.Event = field(default_factory=threading.Event)
-
-    def end(self) -> None:
-        """Stop the worker at its next step, wherever it is."""
-        self.lost.set()
-        self.cancelled.set()
-
-    def check(self) -> None:
-        """Stop a worker that may have been replaced; FenceLost."""
-        if self.lost.is_set() or time.monotonic() >= self.held_until:
-            raise FenceLost
 
 
 class CopyReplica:
@@ -79,6 +58,7 @@ class CopyReplica:
         self._stores: Final = stores
         self._rights: Final = rights
         self._sources: Final = SourceOpening(origins, stores, files)
+        self._reads: Final = SharedReads()
         self._shallow: Final = ShallowReplicas(tasks, self._sources)
 
     def copy(self, task: Task, lease: Lease, meter: Meter) -> None:
@@ -114,7 +94,7 @@ class CopyReplica:
         for disk in desired.disks:
             state = next(one for one in task.disks if one.disk == disk.disk)
             manifest, copied = self._copy_disk(
-                _DiskTask(self, task, disk, state, store, lease, meter), origin
+                DiskCopy(self._tasks, task, disk, state, store, lease, meter), origin
             )
             roots[disk.disk] = manifest.root
             stored[disk.disk] = copied
@@ -126,7 +106,7 @@ class CopyReplica:
             self._take_back(task, store)
             raise
         for disk in desired.disks:
-            _forget_disk(store, task, disk.disk)
+            forget_disk(store, task, disk.disk)
 
     def cancel(self, task: Task) -> None:
         """Finish a cancellation: what was journalled is forgotten, the bytes are collected."""
@@ -151,7 +131,7 @@ class CopyReplica:
             return
         store = self._target(task)
         for disk in task.version.desired.disks:
-            _forget_disk(store, task, disk.disk)
+            forget_disk(store, task, disk.disk)
 
     def _target(self, task: Task) -> Store:
         replica = task.replica
@@ -184,7 +164,7 @@ class CopyReplica:
                 },
             )
 
-    def _copy_disk(self, work: "_DiskTask", origin: FromReplica | object) -> tuple[Manifest, int]:
+    def _copy_disk(self, work: DiskCopy, origin: FromReplica | object) -> tuple[Manifest, int]:
         """Answer the durable manifest of a disk, and the bytes that it added to the slot."""
         task, disk = work.task, work.disk
         control = work.control()
@@ -194,10 +174,12 @@ class CopyReplica:
         if isinstance(origin, FromReplica):
             source = self._origins.slot(origin.location, origin.slot)
             root = self._content(task, disk.disk)
-            store = self._stores.open(origin.location, source)
             self._tasks.came_from(task, origin.location)
             place = origin.location, origin.slot
-            with self._suspecting(task.version.uid, place, disk.disk):
+            with (
+                self._suspecting(task.version.uid, place, disk.disk),
+                self._reading(origin.location, source) as store,
+            ):
                 manifest = read_manifest(store, task.version.tenant, root)
                 found = replicate_disk(
                     Origin(store, task.version.tenant, manifest),
@@ -241,10 +223,20 @@ class CopyReplica:
         """Ask for the room that a disk takes: what is durable already, and what is to come."""
         self._tasks.promise(task, disk, control.progress.sample().copied + length)
 
-    def _base(self, work: "_DiskTask") -> Manifest | None:
+    def _base(self, work: DiskCopy) -> Manifest | None:
         replica, version = work.task.replica, work.task.version
         wanted = Wanted(version.uid, version.name, version.tenant, work.disk.disk)
         return self._origins.base(work.store, (replica.location, replica.slot), wanted)
+
+    @contextlib.contextmanager
+    def _reading(self, location: str, slot: RegionSlot) -> Iterator[ObjectReader]:
+        """Open an origin; one behind a network is read once for all who copy from it at a time."""
+        store = self._stores.open(location, slot)
+        if slot.is_local:
+            yield store
+        else:
+            with self._reads.of(store, slot.replica_id) as shared:
+                yield shared
 
     @contextlib.contextmanager
     def _suspecting(self, version: str, place: tuple[str, str], disk: str) -> Iterator[None]:
@@ -283,61 +275,3 @@ class CopyReplica:
         if not self._tasks.still_wanted(task):
             generation = task.replica.generation
             remove_version(store, task.replica.version, up_to_generation=generation)
-
-
-@dataclass(slots=True)
-class _DiskTask:
-    """One disk of a running task."""
-
-    owner: CopyReplica
-    task: Task
-    disk: DesiredDisk
-    state: ReplicaDisk
-    store: Store
-    lease: Lease
-    meter: Meter
-    _carried: Carried = field(init=False)
-    _control: Control = field(init=False)
-
-    def control(self) -> Control:
-        """Answer what steers the copy of this disk."""
-        self._carried = Carried(self.state.progress.counters)
-        self._control = Control(
-            cancelled=self.lease.cancelled,
-            fence=self.lease.check,
-            checkpoint=self._checkpoint,
-            phase=self.enter,
-        )
-        self.meter.begin(self.disk.disk, self._carried, self._control.progress)
-        return self._control
-
-    def enter(self, phase: Phase) -> None:
-        """Record a phase of the copy."""
-        if phase is Phase.COPYING:
-            # The journals are read: what the attempt goes on with is known.
-            self._carried.resumed(self._control.progress.sample())
-        self.owner._tasks.enter(self.task, self.disk.disk, _STATES[phase])  # noqa: SLF001
-
-    def _checkpoint(self, checkpoint: Checkpoint) -> None:
-        counters = self._carried.shown(checkpoint.counters)
-        self.owner._tasks.checkpoint(  # noqa: SLF001
-            self.task, self.disk.disk, checkpoint.end_segment, counters
-        )
-
-
-def copy_task(task: Task, disk: str) -> str:
-    """Answer the name under which the copy of a disk is journalled in its slot."""
-    return f"{task.replica.version}.{disk}"
-
-
-def ingest_task(task: Task, disk: str) -> str:
-    """Answer the name under which the first reading of a disk is journalled.
-
-    Another one than that of copies: a slot that began with the source may go on with a replica.
-    """
-    return f"{task.replica.version}.{disk}.source"
-
-
-def _forget_disk(store: Store, task: Task, disk: str) -> None:
-    forget_task(store, copy_task(task, disk))
-    forget_task(store, ingest_task(task, disk))

@@ -11,7 +11,8 @@ from services.kernel.telemetry.tracer import Tracer
 from services.replication.content.errors import Cancelled, FenceLost
 from services.replication.domain.states import Intent
 from services.replication.usecases.claims import Claims, Task
-from services.replication.usecases.copying import CopyReplica, Lease
+from services.replication.usecases.copying import CopyReplica
+from services.replication.usecases.disk_copy import Lease
 from services.replication.usecases.metering import Meter
 from services.replication.usecases.tasks import Tasks
 

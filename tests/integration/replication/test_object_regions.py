@@ -1,5 +1,6 @@
 """Regions in buckets of real servers, and what they do to others when they fail."""
 
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -58,6 +59,33 @@ def test_a_bucket_is_a_home_that_others_copy_from(world: World, server: ObjectSe
         view = world.wait_end(world.ensure(world.desired(disks, {"home": 1, "east": 1})).id)
     assert view.record.state is ReplicationState.COMPLETED
     assert world.content(UID, "east", "os") == DATA
+
+
+def test_regions_that_copy_from_a_bucket_at_once_read_it_once(
+    world: World, s3: ObjectServer, proxy: FaultProxy
+) -> None:
+    others = ("east", "north", "west")
+    world.add_region("home", stores=[s3.address(proxy.port)])
+    for location in others:
+        world.add_region(location)
+    disks = {"os": world.upload("os", DATA)}
+    regions = {"home": 1, **dict.fromkeys(others, 1)}
+    with world.working():
+        world.wait_end(world.ensure(world.desired(disks, {"home": 1})).id)
+        # All three have asked for the manifest before any of them is answered.
+        proxy.fault = Fault.SLOW
+        record = world.ensure(world.desired(disks, regions, generation=2))
+        pause = threading.Event()
+        while proxy.met[Fault.SLOW] < len(others):
+            pause.wait(0.01)
+        before = proxy.answered
+        proxy.gate.release(1 << 20)
+        assert world.wait_end(record.id).record.state is ReplicationState.COMPLETED
+    occupied = len(DATA) - 8 * MIB
+    assert occupied < proxy.answered - before < 1.2 * occupied
+    assert [world.replica(one).source_location for one in others] == ["home"] * 3
+    for location in others:
+        assert world.content(UID, location, "os") == DATA
 
 
 def test_a_replica_leaves_its_bucket(world: World, server: ObjectServer) -> None:
