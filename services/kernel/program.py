@@ -8,17 +8,23 @@ the parent has these children alone, and leaves the database to the service that
 """
 
 import argparse
+import gc
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from services.kernel.child import Child
 from services.kernel.config import ConfigError, printable
 from services.kernel.process import EXIT_CONFIG, Role, Supervisor
 
 PARENT, SERVER, WORKERS = "parent", "server", "workers"
+
+# New containers, then younger collections, that it takes until the garbage collector looks. A call
+# leaves few cycles behind, while open streams and kept rows are many and live long: looking at
+# them again after every 700 containers, as by default, is a fifth of what idle streams cost.
+_COLLECT_AFTER: Final = (10_000, 50, 20)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +92,7 @@ def main(
     roles = {SERVER: program.serve, WORKERS: program.work, **program.others}
     if options.role not in roles:
         parser.error(f"--role is one of {', '.join((PARENT, *roles))}")
+    gc.set_threshold(*_COLLECT_AFTER)
     roles[options.role](Child(grace=program.grace))
     return 0
 

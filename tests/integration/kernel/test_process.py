@@ -1,5 +1,6 @@
 """The parent and its children, as real processes that are really killed."""
 
+import gc
 import json
 import os
 import signal
@@ -15,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parents[3]
 
 PROGRAM = """
-import os, sys, time
+import gc, os, sys, time
 from dataclasses import dataclass
 from pathlib import Path
 from services.kernel.child import Child
@@ -41,7 +42,12 @@ def child_of(role):
             note("began")
             sys.exit(3)
         note(f"began {role}")
-        child.ready(place=child.place, port=7000, cores=len(os.sched_getaffinity(0)))
+        child.ready(
+            place=child.place,
+            port=7000,
+            cores=len(os.sched_getaffinity(0)),
+            collects_after=gc.get_threshold()[0],
+        )
         if behaviour == "stubborn":
             time.sleep(600)
         child.stop.wait()
@@ -133,6 +139,12 @@ def start(tmp_path: Path) -> Iterator[Callable[..., Installation]]:
 pytestmark = pytest.mark.skipif(
     not Path("/proc/self/stat").exists(), reason="looks at processes through /proc"
 )
+
+
+def test_children_look_for_garbage_less_often_than_others(start):
+    found = [child["collects_after"] for child in start().children()]
+    assert found == [10_000] * 2
+    assert gc.get_threshold()[0] < 10_000
 
 
 def test_the_ready_file_names_every_child_once_all_serve(start):

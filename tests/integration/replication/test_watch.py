@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from services.kernel.clock import SystemClock
 from services.kernel.errors import ResourceExhausted
@@ -13,7 +15,7 @@ from services.replication.domain.events import Event, EventBody
 from services.replication.domain.names import IMAGE_VERSIONS
 from services.replication.domain.records import ReplicationRecord
 from services.replication.servicers.watch_hub import QUEUED, Watcher, WatchHub
-from services.replication.servicers.watch_stream import WatchStream
+from services.replication.servicers.watch_stream import WatchStream, bookmark_time
 from services.replication.usecases.reading import Replications
 from tests.integration.replication.world import VERSION, World, some_bytes
 
@@ -118,6 +120,13 @@ def test_an_open_replication_without_news_is_kept_alive_by_bookmarks(world: Worl
         assert {one.sequence for one in found} == {record.sequence}
 
     watching(world, body)
+
+
+@given(spoke=st.floats(0, 1e7), later=st.floats(0, 0.5))
+def test_bookmarks_of_many_streams_are_due_together_and_never_late(spoke: float, later: float):
+    due, other = bookmark_time(spoke, 10), bookmark_time(spoke + later, 10)
+    assert spoke + 9 - 1e-6 < due <= spoke + 10
+    assert other - due in {0, 1}
 
 
 def test_a_watcher_follows_the_successor(world: World):
