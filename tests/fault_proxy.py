@@ -31,6 +31,8 @@ class Fault(enum.Enum):
     """429, as others do."""
     FULL = enum.auto()
     """507, as a server whose disk is full answers."""
+    CROWDED = enum.auto()
+    """One connection at a time is served, and 503 SlowDown answers the others."""
 
 
 _ANSWERS: Final = {
@@ -52,6 +54,7 @@ class FaultProxy:
         self.answered = 0
         """How many bytes the server has sent."""
         self._fault = Fault.NONE
+        self._crowd: Final = threading.Lock()
         self._lock: Final = threading.Lock()
         self._open: Final[set[socket.socket]] = set()
         self._closed = False
@@ -99,12 +102,24 @@ class FaultProxy:
                 case Fault.BLACK_HOLE:
                     while client.recv(_PIECE):
                         pass
+                case Fault.CROWDED:
+                    self._serve_if_alone(client)
                 case Fault.SLOW_DOWN | Fault.TOO_MANY | Fault.FULL:
                     _answer(client, _ANSWERS[fault])
         except OSError:
             pass
         finally:
             self._drop(client)
+
+    def _serve_if_alone(self, client: socket.socket) -> None:
+        if self._crowd.acquire(blocking=False):
+            try:
+                self._forward(client, Fault.NONE)
+            finally:
+                self._crowd.release()
+        else:
+            self.met[Fault.SLOW_DOWN] += 1
+            _answer(client, _ANSWERS[Fault.SLOW_DOWN])
 
     def _forward(self, client: socket.socket, fault: Fault) -> None:
         with socket.create_connection(("127.0.0.1", self._target)) as server:

@@ -32,6 +32,8 @@ class StoreUnavailable(DataError):
     reason = "STORE_UNAVAILABLE"
     # Whether it was met where a copy writes, and not where it reads.
     of_target: bool = False
+    # Whether it answered that it is asked too much, and would answer less.
+    is_throttled: bool = False
 
 
 class StoreIoError(DataError):

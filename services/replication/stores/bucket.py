@@ -46,6 +46,8 @@ _RETRY: Final[RetryConfig] = {
 }
 # How servers with an end say that they have reached it; the library has no type for it.
 _FULL: Final = ("507 Insufficient Storage", "<Code>QuotaExceeded</Code>")
+# And how they say that they are asked too much: S3's SlowDown is a 503, Azure's ServerBusy too.
+_THROTTLED: Final = ("503 Service Unavailable", "429 Too Many Requests")
 # What a request may take, and the connection that it needs.
 _CONNECTION: Final = frozenset({"connect_timeout", "timeout"})
 
@@ -64,8 +66,11 @@ def mapped(what: str) -> Iterator[None]:
         raise StoreAccessDenied(f"{what}: {_brief(error)}") from error
     except (BaseError, OSError) as error:
         text = _brief(error)
-        kind = StoreFull if any(word in text for word in _FULL) else StoreUnavailable
-        raise kind(f"{what}: {text}") from error
+        if any(word in text for word in _FULL):
+            raise StoreFull(f"{what}: {text}") from error
+        unavailable = StoreUnavailable(f"{what}: {text}")
+        unavailable.is_throttled = any(word in text for word in _THROTTLED)
+        raise unavailable from error
 
 
 def open_client(url: str, options: Mapping[str, str]) -> Client:

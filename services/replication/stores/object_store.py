@@ -11,15 +11,15 @@ import contextlib
 import json
 import threading
 import time
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypeVar
 
 import obstore
 from obstore.exceptions import (
     AlreadyExistsError,
-    BaseError,
     PreconditionError,
 )
 
@@ -27,16 +27,20 @@ from services.replication.content.errors import (
     ObjectCorrupt,
     ObjectMissing,
     RefConflict,
+    StoreUnavailable,
 )
 from services.replication.content.keys import QUARANTINE, split_key
 from services.replication.content.store import PutOutcome, Reservation, StoredObject, StoredRef
 from services.replication.stores.bucket import get, identify_bucket, mapped
+from services.replication.stores.pace import Pace
 from services.replication.stores.reservations import Reservations
 
 if TYPE_CHECKING:
     # These exist for type checkers alone.
     from obstore import UpdateVersion
     from obstore.store import ObjectStore as Client
+
+T = TypeVar("T")
 
 _REF_LIMIT: Final = 1 << 20
 
@@ -50,15 +54,25 @@ class ObjectStore:
         self.url: Final = url
         self.replica_id: Final = identify_bucket(client, url, wanted=replica_id)
         self._reservations = Reservations(lambda: None, 0)
+        self._pace: Final = Pace()
+
+    def paced(self, what: str, request: Callable[[], T]) -> T:
+        """Make a request for an object at the pace that the bucket bears; errors as `mapped`."""
+
+        def make() -> T:
+            with mapped(what):
+                return request()
+
+        return self._pace.run(make)
 
     def length(self, key: str) -> int | None:
         """Return the length of an object, None where there is none."""
         split_key(key)
-        with mapped(f"cannot look at {key}"):
-            try:
-                return obstore.head(self._client, key)["size"]
-            except FileNotFoundError:
-                return None
+        head = partial(obstore.head, self._client, key)
+        try:
+            return self.paced(f"cannot look at {key}", head)["size"]
+        except FileNotFoundError:
+            return None
 
     def sign(self, keys: Sequence[str], *, seconds: int) -> Sequence[str]:
         """Return URLs at which objects can be read for a time; see `content.direct`."""
@@ -75,8 +89,7 @@ class ObjectStore:
             raise ObjectMissing(key)
         if found > limit:
             raise ObjectCorrupt(key, f"is longer than {limit} bytes")
-        with mapped(f"cannot read {key}"):
-            data = get(self._client, key)
+        data = self.paced(f"cannot read {key}", partial(get, self._client, key))
         if data is None:
             raise ObjectMissing(key)
         return data
@@ -87,17 +100,17 @@ class ObjectStore:
         """Fill `target` from an object; a bucket has no cache of ours to go past."""
         if len(target) == 0:
             return
-        with mapped(f"cannot read {key}"):
-            try:
-                data = obstore.get_range(self._client, key, start=offset, length=len(target))
-            except FileNotFoundError:
-                raise ObjectMissing(key) from None
-            except BaseError:
-                # A range behind the end is an error like any other here: ask why it failed.
-                found = self.length(key)
-                if found is None or found >= offset + len(target):
-                    raise
-                data = None
+        get_range = partial(obstore.get_range, self._client, key, start=offset, length=len(target))
+        try:
+            data = self.paced(f"cannot read {key}", get_range)
+        except FileNotFoundError:
+            raise ObjectMissing(key) from None
+        except StoreUnavailable as error:
+            # A range behind the end is an error like any other here: ask why it failed.
+            found = None if error.is_throttled else self.length(key)
+            if found is None or found >= offset + len(target):
+                raise
+            data = None
         if data is None or len(data) != len(target):
             raise ObjectCorrupt(key, f"ends before byte {offset + len(target)}")
         target[:] = memoryview(data)
@@ -226,11 +239,11 @@ class BucketWindow:
         """Do nothing: objects that no ref leads to are collected."""
 
     def _create(self, key: str, data: bytes) -> bool:
-        with mapped(f"cannot write {key}"):
-            try:
-                obstore.put(self._client, key, data, mode="create", use_multipart=False)
-            except (AlreadyExistsError, PreconditionError):
-                return False
+        put = partial(obstore.put, self._client, key, data, mode="create", use_multipart=False)
+        try:
+            self._store.paced(f"cannot write {key}", put)
+        except (AlreadyExistsError, PreconditionError):
+            return False
         return True
 
 

@@ -2,12 +2,15 @@
 
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
+from services.replication.content.progress import CopyOptions
 from services.replication.content.refs import read_version
 from services.replication.domain.states import CopyState, RegionState, ReplicationState
 from tests.fault_proxy import Fault, FaultProxy, fault_proxy
+from tests.faults.workers import on_sqlite
 from tests.integration.replication.world import MIB, World, some_bytes
 from tests.object_servers import ObjectServer
 
@@ -130,6 +133,23 @@ def test_a_region_that_fails_is_waited_for_and_the_others_are_not(
     # What is outside uses up no attempt of the replica.
     assert faulty.replica("bucket").failures == 0
     assert faulty.content(UID, "bucket", "os") == DATA
+
+
+@on_sqlite
+def test_a_region_that_takes_one_request_at_a_time_is_sent_few(
+    faulty: World, proxy: FaultProxy
+) -> None:
+    many = replace(faulty.settings, options=CopyOptions(workers=12, window_bytes=64 * MIB))
+    world = World(faulty.db, faulty.root, many)
+    data = some_bytes(160 * MIB, seed=3)
+    wanted = world.desired({"os": world.upload("os", data)}, {"home": 1, "bucket": 1})
+    proxy.fault = Fault.CROWDED
+    with world.working():
+        view = world.wait_end(world.ensure(wanted).id, timeout=60)
+    assert view.record.state is ReplicationState.COMPLETED
+    assert proxy.met[Fault.SLOW_DOWN] > 0
+    # Twelve at once would be refused again and again, and the copy begun anew each time.
+    assert world.replica("bucket").attempt == 1
 
 
 def test_a_region_that_crawls_does_not_hold_up_the_others(faulty: World, proxy: FaultProxy) -> None:
