@@ -7,32 +7,27 @@ that locks the version: a worker that was replaced, or told otherwise, learns it
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
 from typing import Final, TypeVar
 
-from services.kernel.backoff import backoff
-from services.kernel.errors import Code
-from services.replication.content.errors import Cancelled, FenceLost, StoreUnavailable
+from services.replication.content.errors import Cancelled, FenceLost
 from services.replication.domain.aggregate import replica_state
-from services.replication.domain.failures import Remedy, cause_of, make_cause, meaning_of
-from services.replication.domain.names import disk_order
-from services.replication.domain.progress import PERCENT, Counters, together
+from services.replication.domain.progress import Counters, together
 from services.replication.domain.records import (
     Replica,
-    ReplicaDisk,
     VersionDisk,
 )
-from services.replication.domain.states import CopyState, Health, Intent
+from services.replication.domain.states import CopyState, Intent
 from services.replication.ports.outside import OperationResults
 from services.replication.ports.room import Holder
 from services.replication.ports.rows import Tx, UnitOfWork
+from services.replication.usecases import endings
 from services.replication.usecases.claims import Task
 from services.replication.usecases.damage import Damage
+from services.replication.usecases.endings import disks_of
 from services.replication.usecases.figures import advanced, raise_progress
 from services.replication.usecases.ledger import Ledger
 from services.replication.usecases.room import promise
 from services.replication.usecases.settings import EngineSettings
-from services.replication.usecases.wanting import remove
 
 T = TypeVar("T")
 
@@ -55,7 +50,7 @@ class Tasks:
         """
 
         def change(ledger: Ledger, replica: Replica) -> None:
-            disks = {one.disk: one for one in _disks(ledger, replica)}
+            disks = {one.disk: one for one in disks_of(ledger, replica)}
             if disks[disk].state is not state:
                 disks[disk] = replace(disks[disk], state=state, cause=None)
                 ledger.put_disk(replica, disks[disk])
@@ -96,7 +91,7 @@ class Tasks:
         """Record that the segments below `segment` are durable in the slot."""
 
         def change(ledger: Ledger, replica: Replica) -> None:
-            for one in _disks(ledger, replica):
+            for one in disks_of(ledger, replica):
                 if one.disk == disk:
                     progress = advanced(one.progress, counters, one.progress.rate)
                     ledger.tx.replicas.put_disk(replace(one, checkpoint=segment, progress=progress))
@@ -146,94 +141,17 @@ class Tasks:
 
         `stored` are the bytes that each disk takes beyond what the slot had before.
         """
-
-        def change(ledger: Ledger, replica: Replica) -> None:
-            now = ledger.now
-            disks = [
-                replace(
-                    one,
-                    state=CopyState.COMPLETED,
-                    health=Health.GOOD,
-                    progress=replace(one.progress, percent=PERCENT, rate=0),
-                    stored_bytes=stored.get(one.disk, 0),
-                    verify_time=now if verified else None,
-                )
-                for one in _disks(ledger, replica)
-            ]
-            ledger.put(
-                replace(
-                    replica,
-                    state=CopyState.COMPLETED,
-                    health=Health.GOOD,
-                    cause=None,
-                    progress=replace(together(one.progress for one in disks), percent=PERCENT),
-                    owner="",
-                    lease_time=now,
-                    update_time=now,
-                    commit_time=now,
-                ),
-                *disks,
-            )
-            ledger.tx.breakers.reset(replica.location, replica.slot)
-            self._count_crossed(ledger, replica, disks)
-            _let_go_of_source(ledger, replica)
-
-        self._change(task, change, allowed=frozenset({Intent.COPY, Intent.CANCEL}))
+        self._change(
+            task,
+            lambda ledger, replica: endings.complete(ledger, replica, stored, verified=verified),
+            allowed=frozenset({Intent.COPY, Intent.CANCEL}),
+        )
 
     def failed(self, task: Task, error: Exception) -> None:
         """Record what an attempt met: the next one, or the end of the replica."""
-
-        def change(ledger: Ledger, replica: Replica) -> None:
-            now = ledger.now
-            place = {"location": replica.location, "slot": replica.slot}
-            cause = cause_of(error, now, **place)
-            remedy = meaning_of(error).remedy
-            failures = replica.failures + (remedy is Remedy.TRY_AGAIN)
-            given_up = remedy is Remedy.GIVE_UP or failures >= self.settings.attempts
-            if not given_up and now >= replica.deadline_time:
-                given_up = True
-                seconds = int(self.settings.time_budget.total_seconds())
-                cause = make_cause(
-                    "TIME_BUDGET_EXCEEDED",
-                    Code.DEADLINE_EXCEEDED,
-                    f"not done within {seconds} s; last: {cause.message}",
-                    now,
-                    location=replica.location,
-                    budget_seconds=str(seconds),
-                )
-            pause = backoff(
-                replica.attempt, base=self.settings.retry_base, cap=self.settings.retry_cap
-            )
-            changed = replace(
-                replica,
-                state=CopyState.FAILED if given_up else CopyState.PAUSED,
-                failures=failures,
-                cause=cause,
-                due_time=now if given_up else now + timedelta(seconds=pause),
-                owner="",
-                lease_time=now,
-                update_time=now,
-                progress=replace(replica.progress, rate=0),
-            )
-            disks = [
-                replace(one, state=changed.state, cause=cause)
-                for one in _disks(ledger, replica)
-                if given_up
-            ]
-            ledger.put(changed, *disks)
-            if isinstance(error, StoreUnavailable) and error.of_target:
-                self._break(ledger, replica)
-
-        self._change(task, change)
-
-    def _break(self, ledger: Ledger, replica: Replica) -> None:
-        """Leave a slot alone that does not answer, the longer the more often it was tried."""
-        breakers, now = ledger.tx.breakers, ledger.now
-        failures, _ = breakers.all().get((replica.location, replica.slot), (0, now))
-        beyond = failures + 2 - self.settings.breaker_failures
-        base, cap = self.settings.retry_base, self.settings.retry_cap
-        pause = backoff(beyond, base=base, cap=cap) if beyond > 0 else 0.0
-        breakers.fail(replica.location, replica.slot, now + timedelta(seconds=pause))
+        self._change(
+            task, lambda ledger, replica: endings.fail(ledger, replica, error, self.settings)
+        )
 
     def require(self, task: Task, intent: Intent) -> None:
         """Check that a replica is meant to become this, by this worker; FenceLost, Cancelled."""
@@ -245,63 +163,19 @@ class Tasks:
 
     def cancelled(self, task: Task) -> None:
         """Record that a replica was stopped; nothing of it was committed."""
-
-        def change(ledger: Ledger, replica: Replica) -> None:
-            now = ledger.now
-            disks = [replace(one, state=CopyState.CANCELLED) for one in _disks(ledger, replica)]
-            ledger.put(
-                replace(
-                    replica,
-                    state=CopyState.CANCELLED,
-                    owner="",
-                    lease_time=now,
-                    update_time=now,
-                    progress=replace(replica.progress, rate=0),
-                ),
-                *disks,
-            )
-
-        self._change(task, change, allowed=frozenset({Intent.CANCEL}))
+        self._change(task, endings.cancel, allowed=frozenset({Intent.CANCEL}))
 
     def removed(self, task: Task) -> None:
         """Record that the ref is gone from the slot."""
-
-        def change(ledger: Ledger, replica: Replica) -> None:
-            ledger.put(
-                replace(
-                    replica,
-                    state=CopyState.REMOVED,
-                    owner="",
-                    lease_time=ledger.now,
-                    update_time=ledger.now,
-                ),
-                *(
-                    replace(one, state=CopyState.REMOVED, health=Health.UNSPECIFIED, stored_bytes=0)
-                    for one in _disks(ledger, replica)
-                ),
-            )
-
-        self._change(task, change, allowed=frozenset({Intent.REMOVE}))
+        self._change(task, endings.remove, allowed=frozenset({Intent.REMOVE}))
 
     def postponed(self, task: Task, error: Exception) -> None:
         """Record that a removal could not be done yet; it is never given up."""
-
-        def change(ledger: Ledger, replica: Replica) -> None:
-            now = ledger.now
-            pause = backoff(replica.attempt, base=1.0, cap=300.0)
-            ledger.put(
-                replace(
-                    replica,
-                    cause=cause_of(error, now, location=replica.location, slot=replica.slot),
-                    due_time=now + timedelta(seconds=pause),
-                    owner="",
-                    lease_time=now,
-                    update_time=now,
-                ),
-                event=False,
-            )
-
-        self._change(task, change, allowed=frozenset({Intent.REMOVE, Intent.CANCEL}))
+        self._change(
+            task,
+            lambda ledger, replica: endings.postpone(ledger, replica, error),
+            allowed=frozenset({Intent.REMOVE, Intent.CANCEL}),
+        )
 
     def content(self, task: Task) -> Sequence[VersionDisk]:
         """Answer what is known of the content of the version's disks."""
@@ -347,35 +221,3 @@ class Tasks:
             change(tx)
 
         self._rows.transact(run)
-
-    def _count_crossed(
-        self, ledger: Ledger, replica: Replica, disks: Sequence[ReplicaDisk]
-    ) -> None:
-        """Count what came from another region, once however many replicas the region has.
-
-        On one machine replicas of a region are copied from elsewhere at the same time, where
-        over a network they would wait for the first one: what that brought is what counts.
-        """
-        region = ledger.region(replica.location)
-        origin = replica.source_location
-        if region is None or origin in {"", replica.location}:
-            return
-        others = ledger.tx.replicas.of_region(replica.version, replica.location)
-        if any(one.is_good and one.slot != replica.slot for one in others):
-            return
-        moved = sum(one.progress.counters.copied for one in disks)
-        ledger.put_region(replace(region, crossed_bytes=region.crossed_bytes + moved))
-
-
-def _disks(ledger: Ledger, replica: Replica) -> list[ReplicaDisk]:
-    found = ledger.tx.replicas.disks(replica.version, replica.location, replica.slot)
-    return sorted(found, key=lambda one: disk_order(one.disk))
-
-
-def _let_go_of_source(ledger: Ledger, committed: Replica) -> None:
-    """Take a shallow replica away once there is a copy to read instead."""
-    if committed.is_shallow:
-        return
-    for replica in ledger.tx.replicas.of_region(committed.version, committed.location):
-        if replica.is_shallow and replica.state is CopyState.COMPLETED:
-            remove(ledger, replica)
