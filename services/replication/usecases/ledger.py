@@ -5,7 +5,7 @@ next sequence number, the region, the feed, and the end of the replication when 
 to be done (replication.md 2.11).
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Final
@@ -14,9 +14,6 @@ from services.replication.domain.aggregate import aggregate_region, end_of
 from services.replication.domain.events import (
     End,
     EventBody,
-    FeedItem,
-    RegionOfVersion,
-    ReplicationSummary,
     Transition,
 )
 from services.replication.domain.progress import together
@@ -37,6 +34,7 @@ from services.replication.domain.states import (
 from services.replication.ports.outside import OperationResults
 from services.replication.ports.room import Holder
 from services.replication.ports.rows import Tx
+from services.replication.usecases.feed_news import FeedNews
 
 
 class Ledger:
@@ -57,10 +55,8 @@ class Ledger:
         self._known: Final = {one.location: one for one in tx.versions.regions(version.uid)}
         self._regions = dict(self._known)
         self._touched: dict[str, None] = {}
-        self._changed: dict[str, VersionRegion] = {}
         self._bodies: list[EventBody] = []
-        self._begun: list[_Item] = []
-        self._ended: list[_Item] = []
+        self._news: Final = FeedNews(tx, self.now)
 
     @property
     def is_open(self) -> bool:
@@ -86,14 +82,14 @@ class Ledger:
         self.record = record
         self.version = replace(self.version, replication=record.id)
         self._note(Transition(replication_state=ReplicationState.OPEN))
-        self._announce()
+        self._announce(record)
 
     def cancelling(self) -> None:
         """Record that all that is left of the replication is being cancelled."""
         record = self._open_record()
         self.record = replace(record, state=ReplicationState.CANCELLING)
         self._note(Transition(replication_state=ReplicationState.CANCELLING))
-        self._announce()
+        self._announce(self.record)
 
     def put(self, replica: Replica, *disks: ReplicaDisk, event: bool = True) -> None:
         """Record a replica and disks of it; one event for the replica, one for each disk."""
@@ -149,7 +145,7 @@ class Ledger:
                 self._end(end)
         self._flush()
         self.tx.versions.update(self.version)
-        self._publish()
+        self._news.publish(self.version)
 
     def _settle(self, location: str) -> None:
         """Derive a region from its replicas; tell of it where followers see a difference."""
@@ -163,7 +159,7 @@ class Ledger:
         before = self._known.get(location)
         if before is not None and _visible(before) == _visible(after):
             return
-        self._changed[location] = after
+        self._news.region(after)
         is_news = before is None or _marked(before) != _marked(after)
         if is_news and self.is_open and self.targets(location):
             self._note(
@@ -213,7 +209,7 @@ class Ledger:
         """Record the end: the last event, and the whole as it is kept."""
         record = self._open_record()
         self._bodies.append(EventBody(end=end))
-        self.record = replace(
+        self.record = ended = replace(
             record,
             state=end.state,
             aggregated=end.aggregated,
@@ -221,7 +217,12 @@ class Ledger:
             progress=end.progress,
             end_time=self.now,
         )
-        self._announce(end)
+        self._announce(ended, end)
+
+    def _announce(self, record: ReplicationRecord, end: End | None = None) -> None:
+        # The events of this transaction get their numbers later.
+        numbered = replace(record, sequence=record.sequence + len(self._bodies))
+        self._news.replication(self.version, numbered, end)
 
     def _flush(self) -> None:
         """Write the events so far, and the replication with their number."""
@@ -262,53 +263,7 @@ class Ledger:
         else:
             self.tx.operations.fail(record.operation, self._results.failure(view), metadata)
 
-    def _announce(self, end: End | None = None) -> None:
-        record = self.record
-        if record is None:
-            return
-        summary = ReplicationSummary(
-            id=record.id,
-            name=self.version.name,
-            version=self.version.uid,
-            generation=record.generation,
-            state=record.state,
-            # The events of this transaction get their numbers later.
-            sequence=record.sequence + len(self._bodies),
-            retry=record.retry,
-            end=end,
-        )
 
-        def place(position: int) -> None:
-            found = self.tx.replications.get(record.id)
-            if found is not None:
-                self.tx.replications.update(replace(found, feed_position=position))
-
-        item = (FeedItem(self.now, replication=summary), place)
-        (self._begun if end is None or end.successor else self._ended).append(item)
-
-    def _publish(self) -> None:
-        """Append to the feed; last, since its head is locked from here to the commit."""
-        regions = [self._region_item(region) for region in self._changed.values()]
-        items = [*self._begun, *regions, *self._ended]
-        if not items:
-            return
-        last = self.tx.feed.append([item for item, _ in items])
-        for position, (_, place) in enumerate(items, last - len(items) + 1):
-            place(position)
-
-    def _region_item(self, region: VersionRegion) -> "_Item":
-        uid = self.version.uid
-        stored = sum(one.stored_bytes for one in self.tx.replicas.disks(uid, region.location))
-        disks = tuple(self.tx.versions.disks(uid))
-        told = RegionOfVersion(self.version.name, region, stored, disks)
-
-        def place(position: int) -> None:
-            self.tx.versions.put_region(replace(region, feed_position=position))
-
-        return FeedItem(self.now, version_region=told), place
-
-
-_Item = tuple[FeedItem, Callable[[int], None]]
 _EXPLAINED: Final = frozenset({RegionState.FAILED, RegionState.DEGRADED})
 
 
