@@ -15,8 +15,8 @@ from sqlalchemy import (
     text,
 )
 
-from services.authz.domain.audit import Outcome
 from services.authz.domain.records import CommunitySharing, SubscriptionState
+from services.authz.store.audit_tables import add_audit, add_decisions
 from services.authz.store.columns import (
     ActivationList,
     EnumText,
@@ -32,7 +32,7 @@ from services.kernel.db.tables import (
     add_request_log,
     new_metadata,
 )
-from services.policy.model import Plane, PrincipalKind, SharingMode
+from services.policy.model import PrincipalKind, SharingMode
 
 METADATA: Final = new_metadata()
 
@@ -273,77 +273,8 @@ TOMBSTONES: Final = Table(
 POLICY_LOG: Final = add_feed(METADATA, "policy")
 REQUEST_LOG: Final = add_request_log(METADATA)
 
-# The end of each chain: of a tenant, or of the installation ("/").
-AUDIT_CHAINS: Final = Table(
-    "audit_chains",
-    METADATA,
-    Column("chain", KeyText, primary_key=True),
-    Column("sequence", BigInteger, nullable=False),
-    Column("digest", Text, nullable=False),
-)
-
-AUDIT_RECORDS: Final = Table(
-    "audit_records",
-    METADATA,
-    Column("chain", KeyText, primary_key=True),
-    Column("sequence", BigInteger, primary_key=True, autoincrement=False),
-    Column("home_key", KeyText, nullable=False),
-    Column("resource_key", KeyText, nullable=False),
-    Column("name", Text, nullable=False),
-    Column("event_time", UtcTime, nullable=False),
-    Column("caller", Text, nullable=False),
-    Column("workload", Text, nullable=False),
-    Column("method", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("resource", Text, nullable=False),
-    Column("outcome", EnumText(Outcome), nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("decision_id", Text, nullable=False),
-    Column("revision", BigInteger, nullable=False),
-    Column("request_id", Text, nullable=False),
-    Column("trace_parent", Text, nullable=False),
-    Column("details", Json, nullable=False),
-    Column("create_time", UtcTime, nullable=False),
-    Column("previous_digest", Text, nullable=False),
-    Column("digest", Text, nullable=False),
-    Index("ix_audit_records_event_time", "event_time", "chain", "sequence"),
-    Index("ix_audit_records_chain_time", "chain", "event_time", "sequence"),
-    Index("ix_audit_records_home_time", "home_key", "event_time", "chain", "sequence"),
-    # Few tell of one.
-    Index(
-        "ix_audit_records_decision_id",
-        "decision_id",
-        sqlite_where=text("decision_id <> ''"),
-        postgresql_where=text("decision_id <> ''"),
-    ),
-)
-
-# Appends are idempotent for ever, unlike the calls in the request log.
-AUDIT_REQUESTS: Final = Table(
-    "audit_requests",
-    METADATA,
-    Column("request_id", Text, primary_key=True),
-    Column("workload", Text, primary_key=True),
-    Column("digest", LargeBinary, nullable=False),
-    Column("names", Texts, nullable=False),
-)
-
-# Kept as long as the log of changes, so that they can be explained.
-DECISIONS: Final = Table(
-    "decisions",
-    METADATA,
-    Column("id", Text, primary_key=True),
-    Column("subject", Text, nullable=False),
-    Column("action", Text, nullable=False),
-    Column("resource", Text, nullable=False),
-    Column("plane", EnumText(Plane), nullable=False),
-    Column("context", Json, nullable=False),
-    Column("allowed", Boolean, nullable=False),
-    Column("reason", Text, nullable=False),
-    Column("epoch", BigInteger, nullable=False),
-    Column("revision", BigInteger, nullable=False),
-    Column("time", UtcTime, nullable=False, index=True),
-)
+AUDIT_CHAINS, AUDIT_RECORDS, AUDIT_REQUESTS = add_audit(METADATA)
+DECISIONS: Final = add_decisions(METADATA)
 
 REPLICAS: Final = Table(
     "replicas",
