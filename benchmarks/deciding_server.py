@@ -13,7 +13,7 @@ remote      authz is asked, as by a replica that is too old
 import sys
 from typing import Any
 
-from services.catalog.bootstrap import program
+from services.catalog.bootstrap.program import program
 from services.kernel.program import main
 from services.kernel.rpc.call import _Granted
 from services.policy.access_control import PolicyAccessControl

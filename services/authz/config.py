@@ -9,6 +9,7 @@ from services.kernel.names import id_problem
 from services.kernel.serving_config import ServingConfig
 
 SERVICE: Final = "authz"
+DOMAIN: Final = "authz.stoa.dev"
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +20,7 @@ class Config(ServingConfig):
     internal_listen: str = setting(
         "127.0.0.1:7413", doc="Address of the listener for services, always with mutual TLS."
     )
-    token_audience: str = setting("authz.stoa.dev", doc="The `aud` that a bearer token must have.")
+    token_audience: str = setting(DOMAIN, doc="The `aud` that a bearer token must have.")
     feed_listen: str = setting(
         "127.0.0.1:7404", doc="Address of the policy feed, for services, always with mutual TLS."
     )

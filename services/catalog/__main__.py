@@ -2,7 +2,7 @@
 
 import sys
 
-from services.catalog.bootstrap import program
+from services.catalog.bootstrap.program import program
 from services.kernel.program import main
 
 if __name__ == "__main__":

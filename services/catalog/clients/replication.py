@@ -7,9 +7,11 @@ from typing import Final
 import grpc
 from google.rpc import error_details_pb2, status_pb2
 from stoa.replication.v1 import (
+    blob_service_pb2,
     ensure_replicas_pb2,
     region_service_pb2,
     region_service_pb2_grpc,
+    replication_feed_service_pb2,
     replication_plan_pb2,
     replication_service_pb2,
     replication_service_pb2_grpc,
@@ -39,11 +41,12 @@ from services.kernel.rpc.remote import RemoteStatus, translated
 _LOG = logging.getLogger(__name__)
 
 SERVICE: Final = "replication"
-SERVICES: Final = (
-    "stoa.replication.v1.ReplicationService",
-    "stoa.replication.v1.RegionService",
-    "stoa.replication.v1.ReplicationFeedService",
-    "stoa.replication.v1.BlobService",
+# By their descriptors: a service is known by its name once its module is imported.
+SERVICES: Final[tuple[str, ...]] = (
+    replication_service_pb2.DESCRIPTOR.services_by_name["ReplicationService"].full_name,
+    region_service_pb2.DESCRIPTOR.services_by_name["RegionService"].full_name,
+    replication_feed_service_pb2.DESCRIPTOR.services_by_name["ReplicationFeedService"].full_name,
+    blob_service_pb2.DESCRIPTOR.services_by_name["BlobService"].full_name,
 )
 # Answers that another attempt would get again.
 _FINAL: Final = frozenset(

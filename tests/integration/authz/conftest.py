@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from services.authz.bootstrap import stores_of
+from services.authz.bootstrap.stores import stores_of
 from services.authz.store.opening import Stores
 from services.authz.store.schema import MIGRATIONS
 from services.kernel.db.engine import Database

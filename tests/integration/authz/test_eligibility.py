@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from services.authz.access import HeadAccessControl
-from services.authz.bootstrap import stores_of
+from services.authz.bootstrap.stores import stores_of
 from services.authz.convert import changes, entries
 from services.authz.ports.policy import Command
 from services.authz.store.opening import Stores, open_stores

@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import select
 
-from services.authz.bootstrap import stores_of
+from services.authz.bootstrap.stores import stores_of
 from services.authz.domain.records import Subscription, Tenant, Tombstone
 from services.authz.ports.policy import Command, Page
 from services.authz.store.schema import MIGRATIONS, REVISION
@@ -190,7 +190,7 @@ def test_a_read_of_one_record_is_one_statement(stores):
 
 WRITER = """
 import sys
-from services.authz.bootstrap import stores_of
+from services.authz.bootstrap.stores import stores_of
 from services.kernel.db.engine import Database
 from tests.integration.authz.test_policy_store import create_tenant
 stores = stores_of(Database.open(sys.argv[1]))

@@ -34,7 +34,10 @@ from stoa.authz.v1 import (
 from cli.installation.identity import make_token
 from cli.installation.layout import Layout
 from cli.installation.writing import write
-from services.authz.bootstrap import build_feed, build_server, prepare, stores_of
+from services.authz.bootstrap.feeding import build_feed
+from services.authz.bootstrap.program import prepare
+from services.authz.bootstrap.serving import build_server
+from services.authz.bootstrap.stores import stores_of
 from services.authz.config import Config
 from services.kernel.config import load
 from services.kernel.db.engine import Database

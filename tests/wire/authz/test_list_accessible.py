@@ -20,7 +20,8 @@ from stoa.authz.v1 import (
 )
 
 from cli.installation.identity import make_token
-from services.authz.bootstrap import build_server, stores_of
+from services.authz.bootstrap.serving import build_server
+from services.authz.bootstrap.stores import stores_of
 from services.kernel.ids import new_uid
 from services.kernel.names import prefixes
 from services.kernel.rpc.registry import Audience

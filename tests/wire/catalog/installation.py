@@ -40,7 +40,9 @@ from stoa.catalog.v1 import (
 from stoa.type.v1 import os_type_pb2
 
 from cli.installation.identity import make_token
-from services.catalog.bootstrap import build_duties, build_server, open_foundation
+from services.catalog.bootstrap.foundation import open_foundation
+from services.catalog.bootstrap.serving import build_server
+from services.catalog.bootstrap.working import build_duties
 from services.catalog.config import Config
 from services.catalog.store.schema import MIGRATIONS
 from services.kernel.clock import Clock

@@ -9,7 +9,7 @@ import grpc
 import pytest
 from stoa.catalog.v1 import gallery_service_pb2
 
-from services.catalog.bootstrap import Foundation
+from services.catalog.bootstrap.foundation import Foundation
 from services.catalog.clients.sharing import AuthzSharing
 from services.catalog.domain.gallery import Consumers, ShareChange, ShareOperation, Sharing
 from services.catalog.domain.gallery import PendingShare as Pending

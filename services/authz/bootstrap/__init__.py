@@ -1,0 +1,1 @@
+"""Puts the authz service together; every process begins here."""
