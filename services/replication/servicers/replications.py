@@ -1,6 +1,6 @@
 """stoa.replication.v1.ReplicationService."""
 
-from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Final
@@ -14,18 +14,14 @@ from stoa.replication.v1 import (
 )
 from stoa.replication.v1 import replication_service_pb2 as pb
 
-from services.kernel.filter import Comparison, Kind, Op
+from services.kernel.filter import Comparison, Op
 from services.kernel.names import Name, key
 from services.kernel.rpc.call import Call
 from services.kernel.rpc.servicers.operations import encoded
 from services.kernel.telemetry import trace
 from services.replication.convert.common import (
-    AGGREGATED,
-    COPY_STATE,
     FORMAT,
-    HEALTH,
     REPLICATION_STATE,
-    STORAGE_TYPE,
     cause_message,
     disk_key,
 )
@@ -37,6 +33,14 @@ from services.replication.domain.names import replication_name
 from services.replication.domain.snapshots import ReplicationView
 from services.replication.ports.requests import Listing
 from services.replication.servicers.dependencies import Dependencies
+from services.replication.servicers.listed_fields import (
+    REPLICA_COLUMNS,
+    REPLICA_FIELDS,
+    REPLICA_ORDERS,
+    REPLICATION_COLUMNS,
+    REPLICATION_FIELDS,
+    REPLICATION_ORDERS,
+)
 from services.replication.servicers.requests import (
     Pages,
     identified,
@@ -55,50 +59,8 @@ from services.replication.usecases.reading import Replications
 from services.replication.usecases.retry import Retry
 from services.replication.usecases.verifying import Asked
 
-Fields = Mapping[str, Kind | Collection[str]]
-
 READ: Final = "Microsoft.Compute/galleries/images/versions/read"
 WRITE: Final = "Microsoft.Compute/galleries/images/versions/write"
-
-
-def _words(wire: object, prefix: str) -> frozenset[str]:
-    names: Sequence[str] = wire.keys()  # type: ignore[attr-defined]
-    found = (name.removeprefix(prefix) for name in names)
-    return frozenset(name for name in found if name != "UNSPECIFIED")
-
-
-_REPLICATION_FIELDS: Final[Fields] = {
-    "state": _words(REPLICATION_STATE, "STATE_"),
-    "aggregated_state": _words(AGGREGATED, "AGGREGATED_REPLICATION_STATE_"),
-    "generation": Kind.INTEGER,
-    "image_version_uid": Kind.STRING,
-    "retry": Kind.BOOLEAN,
-    "create_time": Kind.TIME,
-    "end_time": Kind.TIME,
-}
-_REPLICATION_COLUMNS: Final = {"aggregated_state": "aggregated", "image_version_uid": "version"}
-_REPLICATION_ORDERS: Final = {
-    "create_time": ("create_time", "id"),
-    "image_version": ("name_key", "id"),
-}
-_REPLICA_FIELDS: Final[Fields] = {
-    "location": Kind.STRING,
-    "slot": Kind.STRING,
-    "state": _words(COPY_STATE, "COPY_STATE_"),
-    "health": _words(HEALTH, "REPLICA_HEALTH_"),
-    "storage_account_type": _words(STORAGE_TYPE, "STORAGE_ACCOUNT_TYPE_"),
-    "generation": Kind.INTEGER,
-    "image_version_uid": Kind.STRING,
-}
-_REPLICA_COLUMNS: Final = {
-    "storage_account_type": "storage_type",
-    "image_version_uid": "version",
-}
-_REPLICA_ORDERS: Final = {
-    "": ("name_key", "version", "location", "slot"),
-    "location": ("location", "slot", "version"),
-    "update_time": ("update_time", "version", "location", "slot"),
-}
 
 
 class ReplicationServicer:
@@ -134,9 +96,9 @@ class ReplicationServicer:
         listing, binding = self._pages.listing(
             request,
             call,
-            fields=_REPLICATION_FIELDS,
-            columns=_REPLICATION_COLUMNS,
-            orders=_REPLICATION_ORDERS,
+            fields=REPLICATION_FIELDS,
+            columns=REPLICATION_COLUMNS,
+            orders=REPLICATION_ORDERS,
             default="create_time desc",
             extra=str(request.view),
         )
@@ -152,9 +114,9 @@ class ReplicationServicer:
         listing, binding = self._pages.listing(
             request,
             call,
-            fields=_REPLICA_FIELDS,
-            columns=_REPLICA_COLUMNS,
-            orders=_REPLICA_ORDERS,
+            fields=REPLICA_FIELDS,
+            columns=REPLICA_COLUMNS,
+            orders=REPLICA_ORDERS,
             default="",
         )
         if not request.filter:
