@@ -7,22 +7,12 @@ can be done without a leaf page.
 
 from __future__ import annotations
 
-import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
 from services.replication.content.buffers import SegmentBuffer
-from services.replication.content.digests import (
-    DIGEST_BYTES,
-    LEAF_BYTES,
-    SEGMENT_BYTES,
-    ZERO_LEAF,
-    leaf_digest,
-    page_digest,
-    segment_digest,
-    segment_length,
-)
+from services.replication.content.digests import segment_length
 from services.replication.content.errors import (
     DataError,
     InvalidEncoding,
@@ -36,20 +26,21 @@ from services.replication.content.keys import (
     manifest_key,
     object_key,
 )
-from services.replication.content.leaf_page import PAGE_LIMIT, SegmentLeaves, decode_page
+from services.replication.content.leaf_page import SegmentLeaves, decode_page
 from services.replication.content.manifest import GROUP_SEGMENTS, Manifest, PageRef, Segment
-from services.replication.content.refs import decode_blob_ref, decode_version_ref
 from services.replication.content.segment_io import read_manifest, read_packed, read_page
-from services.replication.content.tombstones import decode_tombstones
 from services.replication.content.workers import Workers
 from services.replication.stores.layout import check_format
+from services.replication.verifier.documents import (
+    blob_ref_at,
+    check_tombstones,
+    is_named_by,
+    replica_id_of,
+    version_ref_at,
+)
 from services.replication.verifier.reading import Contents
 from services.replication.verifier.report import Damage, Report
 from services.replication.verifier.shapes import Shape, shape_of
-
-_SMALL: Final = 1 << 20
-_REPLICA_ID: Final = re.compile(rb"[0-9a-f]{32}\n")
-_DISK: Final = re.compile(r"os|[0-9]|[1-5][0-9]|6[0-3]")
 
 Work = tuple[Segment, SegmentLeaves]
 
@@ -88,7 +79,7 @@ class Verification:
         for key in sorted({*self._keys[Shape.MANIFEST], *self._needed}):
             self._manifest(key)
         self._each(Shape.JOURNAL, self._journal)
-        self._each(Shape.TOMBSTONES, _tombstones)
+        self._each(Shape.TOMBSTONES, check_tombstones)
         for key in self._keys[Shape.OBJECT]:
             if key not in self._proven and key not in self._report.findings:
                 self._checked(key, self._stray)
@@ -144,25 +135,17 @@ class Verification:
             raise InvalidEncoding(str(error)) from error
 
     def _replica_id(self, key: str, data: bytes) -> None:
-        if _REPLICA_ID.fullmatch(data) is None:
-            raise InvalidEncoding("a replica id is 32 hexadecimal digits and a newline")
-        self._report.replica_id = found = data.decode().strip()
+        self._report.replica_id = found = replica_id_of(data)
         if self._wanted_id not in {"", found}:
             raise InvalidEncoding(f"this is replica {found}, not {self._wanted_id}")
 
     def _version_ref(self, key: str, data: bytes) -> None:
-        ref = decode_version_ref(data)
-        if ref.encode() != data or not key.endswith(f"/{ref.version}"):
-            raise InvalidEncoding("the ref is not canonical, or of another version than its name")
-        if "os" not in ref.disks or not all(map(_DISK.fullmatch, ref.disks)):
-            raise InvalidEncoding("the ref does not name an OS disk and LUNs")
+        ref = version_ref_at(key, data)
         for root in ref.disks.values():
             self._need(ref.tenant, root, key)
 
     def _blob_ref(self, key: str, data: bytes) -> None:
-        ref = decode_blob_ref(data)
-        if ref.encode() != data or not key.endswith(f"/{ref.blob}"):
-            raise InvalidEncoding("the ref is not canonical, or of another blob than its name")
+        ref = blob_ref_at(key, data)
         self._need(ref.tenant, ref.root, key)
         self._sizes[key] = (manifest_key(ref.tenant, ref.root), ref.logical_size)
 
@@ -314,7 +297,7 @@ class Verification:
         A segment with zero leaves cannot be: where they are only a leaf page or a journal tells.
         """
         digest = bytes.fromhex(key.rpartition("/")[2])
-        if _is_named_by(data, digest, self._journalled.get(digest)):
+        if is_named_by(data, digest, self._journalled.get(digest)):
             self._report.counts["unreferenced"] += 1
         else:
             self._report.counts["unproven"] += 1
@@ -327,26 +310,3 @@ class Verification:
         with self._lock:
             self._report.counts[what] += 1
             self._report.read_bytes += read
-
-
-def _tombstones(_: str, data: bytes) -> None:
-    if decode_tombstones(data).encode() != data:
-        raise InvalidEncoding("the list of tombstones is not canonical")
-
-
-def _is_named_by(data: bytes, digest: bytes, leaves: SegmentLeaves | None) -> bool:
-    """Whether bytes are those of a leaf page or of a segment with this digest."""
-    if len(data) <= PAGE_LIMIT and page_digest(data) == digest:
-        return True
-    if not 0 < len(data) <= SEGMENT_BYTES:
-        return False
-    packed = b"".join(
-        leaf_digest(data[at : at + LEAF_BYTES]) for at in range(0, len(data), LEAF_BYTES)
-    )
-    if segment_digest(len(data), packed) == digest:
-        return True
-    if leaves is None:
-        return False
-    listed = leaves.leaves
-    each = (listed[at : at + DIGEST_BYTES] for at in range(0, len(listed), DIGEST_BYTES))
-    return b"".join(one for one in each if one != ZERO_LEAF) == packed
