@@ -10,8 +10,8 @@ from services.authz.domain.audit import NO_DIGEST, AuditRecord, Event, chained
 from services.authz.domain.names import subscription_of
 from services.authz.ports.audit import AuditPage
 from services.authz.store import tables as t
-from services.authz.store.facts import SUBSCRIPTIONS, TENANTS
 from services.authz.store.lists import condition
+from services.authz.store.records import SUBSCRIPTIONS, TENANTS
 from services.authz.store.rows import Rows
 from services.kernel.clock import Clock
 from services.kernel.db.engine import Database

@@ -9,7 +9,8 @@ from sqlalchemy import Connection, select
 from services.authz.domain import records as d
 from services.authz.domain.changes import Change, Joined, Put
 from services.authz.domain.eligibility import EligibleAssignment
-from services.authz.store.facts import BY_CLASS, SqlFacts
+from services.authz.store.facts import SqlFacts
+from services.authz.store.records import BY_CLASS
 from services.authz.store.tables import MEMBERSHIPS
 from services.kernel.db.engine import Database
 from services.kernel.feed.log import FeedEntry, FeedHead, FeedLog

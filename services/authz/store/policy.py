@@ -16,6 +16,7 @@ from services.authz.store import tables as t
 from services.authz.store.audit import AuditLog
 from services.authz.store.facts import SqlFacts
 from services.authz.store.policy_head import PolicyHead
+from services.authz.store.records import BY_CLASS
 from services.kernel.clock import Clock
 from services.kernel.db.engine import Database
 from services.kernel.db.request_log import RequestKey, RequestLog
@@ -46,13 +47,13 @@ class SqlUnit:
         self._advanced = 0
 
     def put(self, record: Record) -> None:
-        f.SqlFacts(self._tx).rows(f.BY_CLASS[type(record)]).put(record)
+        f.SqlFacts(self._tx).rows(BY_CLASS[type(record)]).put(record)
         if isinstance(record, d.DenyAssignment):
             f.write_deny_principals(self._tx, record)
         self.changes.append(Put(record))
 
     def remove(self, record: Record) -> None:
-        f.SqlFacts(self._tx).rows(f.BY_CLASS[type(record)]).remove(record.key)
+        f.SqlFacts(self._tx).rows(BY_CLASS[type(record)]).remove(record.key)
         if isinstance(record, d.DenyAssignment):
             f.forget_deny_principals(self._tx, record.key)
         if isinstance(record, Principal):
