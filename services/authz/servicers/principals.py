@@ -15,7 +15,7 @@ from services.authz.domain.records import Principal
 from services.authz.ports.policy import Unit
 from services.authz.servicers.asking import asked, scope_of
 from services.authz.servicers.directory_part import DirectoryPart, named, update_of
-from services.authz.usecases import members, principal_updates, principals
+from services.authz.usecases import members, membership_writes, principal_updates, principals
 from services.authz.usecases.finding import require_parent
 from services.authz.usecases.listing import ListSpec, page_of
 from services.authz.usecases.principals import NewPrincipal
@@ -130,7 +130,7 @@ class Principals(DirectoryPart):
         group = scope_of(call)
 
         def add(unit: Unit, access: Access) -> group_pb2.AddGroupMembersResponse:
-            added = principals.add_members(
+            added = membership_writes.add_members(
                 unit,
                 group,
                 request.members,
@@ -146,7 +146,7 @@ class Principals(DirectoryPart):
         group = scope_of(call)
 
         def remove(unit: Unit, access: Access) -> group_pb2.RemoveGroupMembersResponse:
-            removed = principals.remove_members(
+            removed = membership_writes.remove_members(
                 unit, group, request.members, access=access, violations=call.violations
             )
             return group_pb2.RemoveGroupMembersResponse(removed_count=removed)
