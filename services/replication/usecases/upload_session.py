@@ -1,7 +1,6 @@
 """One stream into one blob."""
 
-import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
@@ -10,9 +9,7 @@ import blake3
 from services.replication.content.digests import SEGMENT_BYTES
 from services.replication.content.errors import Cancelled, DataError
 from services.replication.content.progress import Checkpoint, Control, CopyOptions, Counters
-from services.replication.content.reader import Data, DiskReader
 from services.replication.content.refs import BlobRef
-from services.replication.content.segment_io import read_manifest
 from services.replication.content.slots import Slot
 from services.replication.content.store import Store
 from services.replication.content.upload import BlobUpload
@@ -26,12 +23,11 @@ from services.replication.domain.blobs import (
 from services.replication.ports.room import Holder
 from services.replication.ports.rows import Tx, UnitOfWork
 from services.replication.usecases import blob_errors
+from services.replication.usecases.content_digest import content_digest
 from services.replication.usecases.fenced_store import FencedStore
 from services.replication.usecases.room import NoRoom, UploadRoom, promise
 
 T = TypeVar("T")
-
-_ZEROS: Final = bytes(1 << 20)
 
 
 class UploadSession:
@@ -172,18 +168,13 @@ class UploadSession:
         expected = blake3_digest or sha256_digest
         if not expected:
             return
-        hasher: Any = (
-            blake3.blake3(max_threads=blake3.blake3.AUTO) if blake3_digest else hashlib.sha256()
+        found = content_digest(
+            self._store, ref, use_blake3=bool(blake3_digest), control=self._control
         )
-        manifest = read_manifest(self._store, ref.tenant, ref.root)
-        reader = DiskReader(self._store, ref.tenant, manifest)
-        for piece in _pieces(reader, ref.logical_size):
-            self._control.check()
-            hasher.update(piece)
-        if hasher.digest() != expected:
+        if found != expected:
             if not self.blob.is_committed:
                 self._record(ref.logical_size, self._control.progress.sample())
-            raise blob_errors.content_mismatch(self.blob, hasher.digest())
+            raise blob_errors.content_mismatch(self.blob, found)
 
     def _committed(self, ref: BlobRef) -> HeldBlob:
         counters = self._control.progress.sample()
@@ -296,16 +287,3 @@ class UploadSession:
         finally:
             # After an error the upload may hold what is not in its window any more.
             self._is_broken = self._is_broken or not is_good
-
-
-def _pieces(reader: DiskReader, size: int) -> Iterator[bytes | memoryview]:
-    """Yield the bytes of a disk, zeros included."""
-    for piece in reader.read(0, size):
-        if isinstance(piece, Data):
-            yield piece.data
-            continue
-        left = piece.length
-        while left:
-            count = min(left, len(_ZEROS))
-            yield memoryview(_ZEROS)[:count]
-            left -= count
