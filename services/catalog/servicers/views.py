@@ -5,7 +5,7 @@ there by the catalog's own rows; nothing is kept in between, so that what is tak
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from services.catalog.convert import views as convert
@@ -24,19 +24,17 @@ from services.catalog.servicers.view_filters import (
     GALLERY_FIELDS,
     IMAGE_FIELDS,
     VERSION_FIELDS,
-    Fields,
     fits,
     is_stated,
     matches,
     sought,
 )
 from services.catalog.servicers.view_grants import Covers, Told, ViewGrants
+from services.catalog.servicers.view_pages import Page, read_page
 from services.catalog.usecases import checks
 from services.catalog.usecases.version_delete import missing
 from services.kernel.errors import NotFound
-from services.kernel.filter import Comparison, Order, parse_filter, parse_order_by
 from services.kernel.names import WILDCARD, Name, fold, key, parse_version
-from services.kernel.paging import PageBinding, page_size
 from services.kernel.rpc.call import Call
 
 IMAGE_ORDERS: Final = (
@@ -55,17 +53,6 @@ _LOOKED_AT: Final = 1000
 Fits = Callable[[Any], bool]
 Answer = tuple[Sequence[Any], str]
 View = TypeVar("View", GalleryView, DefinitionView, VersionView)
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What a list was asked for, read."""
-
-    size: int
-    binding: PageBinding
-    comparisons: Sequence[Comparison]
-    order: Sequence[Order]
-    after: tuple[Any, ...] | None
 
 
 class Views:
@@ -94,7 +81,9 @@ class Views:
         """Answer a page of galleries."""
         parent = scope_of(call)
         fields = GALLERY_FIELDS if self.view is ViewType.SHARED else COMMUNITY_FIELDS
-        page = self._read(request, call, fields, GALLERY_ORDERS, extra=extra)
+        page = read_page(
+            self._d.page_tokens, request, call, fields, orders=GALLERY_ORDERS, extra=extra
+        )
         consumer = self.grants.consumer(call, parent)
         location = self._known_region(call, parent)
         return self._page(
@@ -127,7 +116,7 @@ class Views:
         Raises:
             NotFound: the gallery cannot be seen, or nothing of it can be used in the region.
         """
-        page = self._read(request, call, IMAGE_FIELDS, IMAGE_ORDERS)
+        page = read_page(self._d.page_tokens, request, call, IMAGE_FIELDS, orders=IMAGE_ORDERS)
         stated = [one for one in page.comparisons if is_stated(one)]
         consumer = self.grants.consumer(call, scope_of(call))
         return self._page(
@@ -144,7 +133,7 @@ class Views:
         """Answer a page of the definitions that fit a search, each with its gallery."""
         parent = scope_of(call)
         looked_for = (request.query, request.publisher, request.os_type, request.architecture)
-        page = self._read(request, call, {}, (), extra=repr(looked_for))
+        page = read_page(self._d.page_tokens, request, call, {}, orders=(), extra=repr(looked_for))
         consumer = self.grants.consumer(call, parent)
         return self._page(
             call,
@@ -178,7 +167,7 @@ class Views:
         Raises:
             NotFound: the definition cannot be seen, or nothing of it can be used in the region.
         """
-        page = self._read(request, call, VERSION_FIELDS, VERSION_ORDERS)
+        page = read_page(self._d.page_tokens, request, call, VERSION_FIELDS, orders=VERSION_ORDERS)
         consumer = self.grants.consumer(call, scope_of(call))
         return self._page(
             call,
@@ -246,41 +235,6 @@ class Views:
             across=not self.grants.names_one(name),
             **more,
         )
-
-    def _read(
-        self,
-        request: Any,
-        call: Call,
-        fields: Fields,
-        orders: Sequence[str],
-        *,
-        extra: str = "",
-    ) -> Page:
-        violations = call.violations
-        filter_text = getattr(request, "filter", "")
-        order_text = getattr(request, "order_by", "")
-        binding = PageBinding(
-            method=call.policy.path,
-            parent=scope_of(call).key,
-            caller=call.caller.id,
-            filter=filter_text,
-            order_by=order_text,
-            extra=extra,
-        )
-        size = 0
-        comparisons: Sequence[Comparison] = ()
-        order: Sequence[Order] = ()
-        after: tuple[Any, ...] | None = None
-        with violations.collect():
-            size = page_size(request.page_size)
-        with violations.collect():
-            comparisons = parse_filter(filter_text, fields)
-        with violations.collect():
-            order = parse_order_by(order_text, orders)
-        with violations.collect():
-            after = self._d.page_tokens.decode(request.page_token, binding)
-        violations.raise_if_any()
-        return Page(size, binding, comparisons, order, after)
 
     def _token(self, position: tuple[Any, ...] | None, page: Page) -> str:
         return "" if position is None else self._d.page_tokens.encode(position, page.binding)
