@@ -210,6 +210,12 @@ ROWS = (
     ("durable copy, speed / cp without sync", time_of("cp"), time_of("copy"), ""),
     ("verified, speed / cp, sync, sha256sum", time_of("cp+sync+hash"), time_of("verified"), ">= 1"),
     ("verified, time / unverified", time_of("verified"), time_of("copy"), "<= 1.5"),
+    (
+        "verified, time / unverified, dd back",
+        time_of("verified"),
+        time_of("copy", "dd back"),
+        "<= 1.1",
+    ),
     ("  dd there and back, time / dd there", time_of("dd", "dd back"), time_of("dd"), "limit"),
     ("verified, time / dd there and back", time_of("verified"), time_of("dd", "dd back"), "<= 1.1"),
     ("three regions, time / three dd", time_of("three regions"), time_of("three dd"), "<= 1.2"),
