@@ -22,6 +22,10 @@ from services.kernel.stopping import Stop
 _LOG = logging.getLogger(__name__)
 
 
+class CannotServe(RuntimeError):
+    """A child cannot do its part as things are; its message, one line, says why."""
+
+
 class Child:
     """The process's side of `Supervisor`; without a parent it just obeys signals.
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
-from services.kernel.child import Child
+from services.kernel.child import CannotServe, Child
 from services.kernel.config import ConfigError, printable
 from services.kernel.process import EXIT_CONFIG, Role, Supervisor
 
@@ -93,7 +93,11 @@ def main(
     if options.role not in roles:
         parser.error(f"--role is one of {', '.join((PARENT, *roles))}")
     gc.set_threshold(*_COLLECT_AFTER)
-    roles[options.role](Child(grace=program.grace))
+    try:
+        roles[options.role](Child(grace=program.grace))
+    except CannotServe as error:
+        sys.stderr.write(f"{module}: {error}\n")
+        return 1
     return 0
 
 

@@ -60,7 +60,7 @@ class AioServer:
         Raises:
             MissingPolicy: a method has no usable access rule.
             InsecureListener: a listener would let in what it may not.
-            RuntimeError: an address cannot be bound.
+            CannotServe: an address is taken, or not of this machine.
             TypeError: a method that streams requests is no coroutine.
         """
         self._registry.check()

@@ -7,6 +7,7 @@ from typing import Any, Final
 import grpc
 
 from services.kernel.addresses import is_loopback
+from services.kernel.child import CannotServe
 from services.kernel.rpc.access import AccessControl
 from services.kernel.rpc.credentials import TlsFiles, server_credentials
 from services.kernel.rpc.identity import Authenticator, WorkloadAuthenticator
@@ -117,14 +118,20 @@ def bind(server: Any, audience: Audience, listen: Listen) -> int:
 
     Raises:
         InsecureListener: see `credentials`.
-        RuntimeError: the address cannot be bound.
+        CannotServe: the address is taken, or not of this machine.
     """
     secure = credentials(audience, listen)
-    port: int = (
-        server.add_insecure_port(listen.address)
-        if secure is None
-        else server.add_secure_port(listen.address, secure)
-    )
+    try:
+        port: int = (
+            server.add_insecure_port(listen.address)
+            if secure is None
+            else server.add_secure_port(listen.address, secure)
+        )
+    except RuntimeError as error:
+        raise CannotServe(
+            f"the {audience.value} listener cannot have {listen.address}:"
+            " it is taken, or no address of this machine"
+        ) from error
     return port
 
 

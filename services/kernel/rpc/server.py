@@ -56,7 +56,7 @@ class Server:
         Raises:
             MissingPolicy: a method has no usable access rule.
             InsecureListener: a listener would let in what it may not.
-            RuntimeError: an address cannot be bound.
+            CannotServe: an address is taken, or not of this machine.
         """
         self._registry.check()
         for audience, listen in self.settings.listens():

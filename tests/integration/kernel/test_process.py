@@ -19,7 +19,7 @@ PROGRAM = """
 import gc, os, sys, time
 from dataclasses import dataclass
 from pathlib import Path
-from services.kernel.child import Child
+from services.kernel.child import CannotServe, Child
 from services.kernel.config import ConfigError, setting
 from services.kernel.program import Program, main
 
@@ -41,6 +41,8 @@ def child_of(role):
         if behaviour == "broken":
             note("began")
             sys.exit(3)
+        if behaviour == "taken":
+            raise CannotServe("the port is taken")
         note(f"began {role}")
         child.ready(
             place=child.place,
@@ -266,3 +268,11 @@ def test_a_child_that_never_serves_ends_the_parent(start):
     installation = start(behaviour="broken")
     assert installation.process.wait(50) == 3
     assert installation.log().count("began") >= 5
+
+
+def test_a_child_that_cannot_serve_says_why_in_a_line(start):
+    installation = start(behaviour="taken")
+    assert installation.process.wait(50) == 1
+    told = installation.process.stderr.read()
+    assert told.count("program: the port is taken\n") >= 5
+    assert "Traceback" not in told

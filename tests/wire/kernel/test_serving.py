@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -17,6 +18,7 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection_pb2
 
+from services.kernel.child import CannotServe
 from services.kernel.rpc.access import Kind
 from services.kernel.rpc.listeners import Guards, Listen, ServerSettings
 from services.kernel.rpc.method_policy import MissingPolicy
@@ -41,6 +43,16 @@ from tests.wire.kernel.library import (
 )
 
 WAIT = pb.GetBookRequest(name="shelves/a/books/b")
+
+
+def test_a_listener_whose_port_is_taken_is_named(tokens: Tokens) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        address = f"127.0.0.1:{other.getsockname()[1]}"
+        settings = ServerSettings(DOMAIN, client=Listen(address))
+        server = Server(settings, Guards(tokens.authenticator, Grants()))
+        server.register(LIBRARY, LibraryServicer())
+        with pytest.raises(CannotServe, match=f"the client listener cannot have {address}"):
+            server.start()
 
 
 def test_t16_a_server_with_a_method_without_a_usable_rule_does_not_start(tokens: Tokens) -> None:
