@@ -181,9 +181,12 @@ def reasons_page(files: list[File]) -> str:
     """Write the error reasons of all packages, as they stand on the wire."""
     lines = ["# Error reasons\n"]
     lines.append(
-        "Every error carries `google.rpc.ErrorInfo`. Its domain is the answering service, "
-        "for example `catalog.stoa.dev`; its reason is one of these. A test below `tests/` that "
-        "provokes it stands beside it.\n"
+        "Every error of a service carries `google.rpc.ErrorInfo`. Its domain is the answering "
+        "service, for example `catalog.stoa.dev`; its reason is one of these. A test below "
+        "`tests/` that provokes it stands beside it.\n\n"
+        "What gRPC answers by itself has none: `RESOURCE_EXHAUSTED` for a message above 4 MiB, "
+        "in either direction; `UNIMPLEMENTED` for a method that is not there; `UNAVAILABLE` and "
+        "`DEADLINE_EXCEEDED` where the server cannot be reached, or not in time.\n"
     )
     for file in files:
         for index, enum in enumerate(file.proto.enum_type):

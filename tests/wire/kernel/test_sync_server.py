@@ -6,6 +6,7 @@ import grpc
 import pytest
 
 from services.kernel.rpc.access import Kind
+from services.kernel.rpc.listeners import MAX_MESSAGE
 from tests.wire.kernel.library import (
     ANN,
     Client,
@@ -181,6 +182,16 @@ def test_bytes_that_are_no_message_are_an_invalid_argument(client: Client) -> No
     error = failed(client, "GetBook", b"\xff\xff\xff")
     assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
     assert info_of(error).reason == "INVALID_FIELDS"
+
+
+def test_a_message_beyond_the_limit_is_refused_by_grpc_and_the_next_is_served(
+    client: Client,
+) -> None:
+    error = failed(client, "GetBook", pb.GetBookRequest(name="x" * MAX_MESSAGE))
+    assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+    # gRPC refuses it before the service hears of it, and knows no details.
+    assert "grpc-status-details-bin" not in dict(error.trailing_metadata())
+    assert client("GetBook", pb.GetBookRequest(name=BOOK)).name == BOOK
 
 
 def test_a_policy_that_is_too_old_fails_closed(client: Client, grants: Grants) -> None:
