@@ -132,7 +132,11 @@ class Violations:
             FailedPrecondition: only the stored state stands in the way.
         """
         if error := self.error():
-            raise error
+            try:
+                raise error
+            finally:
+                # A frame that keeps the error it raised is a cycle, and keeps the call open.
+                del error
 
 
 @contextmanager

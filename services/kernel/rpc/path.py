@@ -202,6 +202,7 @@ class Path:
             ((DETAILS_KEY, status.SerializeToString()),),
         )
         self._record(call, failure.code, failed.message)
+        _let_go(error)
         return failure
 
     def abandoned(self, call: Call) -> None:
@@ -235,6 +236,19 @@ class Path:
             level = logging.WARNING if slow or code in tracer.SERVER_FAULTS else logging.INFO
             found = logs.fields(code=code, seconds=round(seconds, 4))
             _LOG.log(level, "%s", message or code, extra=found)
+
+
+def _let_go(error: BaseException) -> None:
+    """Part an error that is done with from the frames it went through.
+
+    A frame that keeps its own error in a variable is a cycle, and holds the context of the call.
+    gRPC keeps the stream of a call open as long as there is its context: the collector would have
+    to look before a hundred calls failed, or the connection refuses all that follow.
+    """
+    chained: BaseException | None = error
+    while chained is not None:
+        chained.__traceback__ = None
+        chained = chained.__context__
 
 
 def lacking(policy: MethodPolicy) -> Unimplemented:
