@@ -384,13 +384,15 @@ def _sow_directory(owner: Robbed) -> None:
     below = {"display_name": "Below", "parent_management_group": root}
     group = _entry(owner, "ManagementGroup", TENANT, below)
     held = ask(owner, f"{service}.ListSubscriptions", page_size=1000).subscriptions
-    subscription = next(one for one in held if one.name != SUBSCRIPTION)
-    ask(owner, f"{service}.GetSubscription", name=subscription.name)
-    moved = {"name": subscription.name, "parent_management_group": group}
+    # Other tests may have let the owner into tenants of their own.
+    own = [one.name for one in held if one.tenant == TENANT]
+    subscription = next(name for name in own if name != SUBSCRIPTION)
+    ask(owner, f"{service}.GetSubscription", name=subscription)
+    moved = {"name": subscription, "parent_management_group": group}
     mask = "parent_management_group"
     ask(owner, f"{service}.UpdateSubscription", subscription=moved, update_mask=mask)
-    ask(owner, f"{service}.DisableSubscription", name=subscription.name)
-    ask(owner, f"{service}.EnableSubscription", name=subscription.name)
+    ask(owner, f"{service}.DisableSubscription", name=subscription)
+    ask(owner, f"{service}.EnableSubscription", name=subscription)
     user = _entry(owner, "User", TENANT, {**mary, "user_principal_name": "m2@example.org"})
     inner = _entry(owner, "Group", TENANT, {"display_name": "Inner", "description": "x"})
     _entry(owner, "ServicePrincipal", TENANT, {"display_name": "Builder"})
