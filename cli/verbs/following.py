@@ -1,12 +1,13 @@
 """Waits for an operation while its replication is shown."""
 
 import threading
-from typing import Final
+from typing import Final, NamedTuple
 
 import grpc
 from google.longrunning.operations_pb2 import Operation
 from stoa.catalog.v1.image_version_pb2 import WaitMode
 from stoa.catalog.v1.operation_metadata_pb2 import ImageVersionOperationMetadata
+from stoa.replication.v1.operation_metadata_pb2 import OperationMetadata
 from stoa.replication.v1.replication_service_pb2_grpc import ReplicationServiceStub
 
 from cli.invocation import current
@@ -20,40 +21,57 @@ _LAST_EVENTS: Final = 5.0
 
 
 def follow(operation: Operation, *, service: str = "catalog") -> Operation:
-    """Wait for an operation and answer it; a version's regions are shown meanwhile.
+    """Wait for an operation and answer it; the regions that are copied to are shown meanwhile.
 
     Raises:
         CliError: it failed.
     """
-    metadata = ImageVersionOperationMetadata()
     if operation.done:
         return finished(operation)
-    if current().options.quiet or not operation.metadata.Unpack(metadata):
+    watched = None if current().options.quiet else _watched(operation)
+    if watched is None:
         return wait(current().connection, operation, service=service)
     with view() as shown:
-        follower = _Follower(shown, metadata)
+        follower = _Follower(shown, watched.watch)
         follower.start()
         try:
             done = wait(current().connection, operation, service=service)
         except BaseException:
             follower.finish(within=0)
             raise
-        all_regions = metadata.wait_for in {
+        follower.finish(within=_LAST_EVENTS if watched.to_its_end else 0)
+        return done
+
+
+class _Watched(NamedTuple):
+    """The replication that an operation waits for, and whether until all of it is done."""
+
+    watch: Watch
+    to_its_end: bool
+
+
+def _watched(operation: Operation) -> _Watched | None:
+    stub = current().connection.stub("replication", ReplicationServiceStub)
+    change = ImageVersionOperationMetadata()
+    if operation.metadata.Unpack(change):
+        to_its_end = change.wait_for in {
             WaitMode.WAIT_MODE_UNSPECIFIED,
             WaitMode.WAIT_MODE_ALL_REGIONS,
         }
-        follower.finish(within=_LAST_EVENTS if all_regions else 0)
-        return done
+        return _Watched(Watch(stub, change.target, generation=change.generation), to_its_end)
+    retry = OperationMetadata()
+    if operation.metadata.Unpack(retry) and retry.replication:
+        return _Watched(Watch(stub, retry.replication), to_its_end=True)
+    return None
 
 
 class _Follower(threading.Thread):
     """Shows the regions of the replication that an operation waits for."""
 
-    def __init__(self, shown: View, metadata: ImageVersionOperationMetadata) -> None:
+    def __init__(self, shown: View, watch: Watch) -> None:
         super().__init__(name="watch", daemon=True)
-        stub = current().connection.stub("replication", ReplicationServiceStub)
         self._view: Final = shown
-        self._watch: Final = Watch(stub, metadata.target, generation=metadata.generation)
+        self._watch: Final = watch
 
     def run(self) -> None:
         board = RegionBoard()

@@ -24,6 +24,7 @@ from cli.verbs.image_version_check import check_deployment
 from cli.verbs.image_version_consume import list_community, list_shared, pull, resolve
 from cli.verbs.image_version_create import create
 from cli.verbs.image_version_ending import COLUMNS
+from cli.verbs.image_version_replicas import list_replicas, retry
 from cli.verbs.image_version_verify import verify
 from cli.verbs.image_version_watch import watch
 from cli.verbs.options import (
@@ -123,6 +124,8 @@ for command in (
     undelete,
     promote,
     watch,
+    retry,
+    list_replicas,
     verify,
     resolve,
     check_deployment,

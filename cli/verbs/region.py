@@ -1,6 +1,5 @@
 """`stoa region`: places that hold replicas."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -16,7 +15,21 @@ from cli.lazy import ListCommand
 from cli.output import Column, Record, human_bytes, note
 from cli.verbs.names import region_id
 from cli.verbs.options import Filter, MaxItems, Name, Yes
-from cli.verbs.words import last, value
+from cli.verbs.region_fields import (
+    Bandwidth,
+    Capabilities,
+    ConcurrentCopies,
+    Prices,
+    Slots,
+    TotalBytes,
+    Zones,
+    read_capabilities,
+    read_prices,
+    read_slot,
+    set_limits,
+)
+from cli.verbs.region_update import update
+from cli.verbs.words import last
 
 app = typer.Typer(no_args_is_help=True)
 
@@ -48,33 +61,35 @@ def create(
     *,
     name: Name,
     display_name: Annotated[str, typer.Option(help="Its name for people: 'East US 2'.")] = "",
-    slot: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="ID=URL[,domain=D][,zone=Z][,tier=standard|premium|premium_v2] ...; the URL "
-            "begins with file:///, s3://, gs:// or az://."
-        ),
-    ] = None,
+    slot: Slots = None,
     slots: Annotated[
         int | None,
         typer.Option(min=1, max=26, help="Instead: so many slots in the data directory here."),
     ] = None,
-    zone: Annotated[list[str] | None, typer.Option(help="Its zones.")] = None,
+    zone: Zones = None,
+    capability: Capabilities = None,
+    prices: Prices = "",
+    concurrent_copies: ConcurrentCopies = None,
+    bandwidth: Bandwidth = None,
+    total_bytes: TotalBytes = None,
 ) -> None:
     """Create a region; each slot holds one replica of a version."""
     identity = region_id(name)
     if slot and slots:
         raise UsageProblem("Either --slot or --slots.")
-    found = [_slot(text) for text in slot or ()] or _local_slots(identity, slots or 1)
-    request = requests.CreateRegionRequest(
-        region_id=identity,
-        region=pb.Region(
-            display_name=display_name or (name if " " in name else ""),
-            zones=zone or (),
-            slots=found,
-        ),
+    region = pb.Region(
+        display_name=display_name or (name if " " in name else ""),
+        zones=zone or (),
+        slots=[read_slot(text) for text in slot or ()] or _local_slots(identity, slots or 1),
+        capabilities=read_capabilities(capability or ()),
+        prices=read_prices(prices) if prices else None,
     )
+    set_limits(region, copies=concurrent_copies, bandwidth=bandwidth, total=total_bytes)
+    request = requests.CreateRegionRequest(region_id=identity, region=region)
     current().output.show(_stub().CreateRegion(request), _COLUMNS)
+
+
+app.command()(update)
 
 
 @app.command()
@@ -99,32 +114,6 @@ def delete(*, name: Name, yes: Yes = False) -> None:
     current().confirm(f"Delete {full}?", yes=yes)
     _stub().DeleteRegion(requests.DeleteRegionRequest(name=full))
     note(f"Deleted {full}")
-
-
-def _slot(text: str) -> pb.ReplicaSlot:
-    first, *more = text.split(",")
-    identity, _, url = first.partition("=")
-    if not identity or not url:
-        raise UsageProblem(f"{text} is no slot.", todo="Say --slot ID=URL")
-    found = pb.ReplicaSlot(id=identity, store_url=_url(url))
-    for part in more:
-        key, _, given = part.partition("=")
-        match key:
-            case "domain":
-                found.failure_domain = given
-            case "zone":
-                found.zone = given
-            case "tier":
-                found.tier = value(pb.SlotTier, "SLOT_TIER_", given, option="tier of --slot")
-            case _:
-                raise UsageProblem(
-                    f"{key} is no property of a slot.", todo="There are domain, zone and tier."
-                )
-    return found
-
-
-def _url(given: str) -> str:
-    return given if "://" in given else Path(given).expanduser().absolute().as_uri()
 
 
 def _local_slots(identity: str, count: int) -> list[pb.ReplicaSlot]:

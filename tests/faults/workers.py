@@ -110,9 +110,11 @@ class HaltingTasks(Tasks):
         self._at(Point.UNDECIDED, task)
         return super().commit(task)
 
-    def complete(self, task: Task, stored: dict[str, int], *, verified: bool) -> None:
+    def complete(
+        self, task: Task, stored: dict[str, int], *, verified: bool, replica_id: str = ""
+    ) -> None:
         self._at(Point.REF_WRITTEN, task)
-        super().complete(task, stored, verified=verified)
+        super().complete(task, stored, verified=verified, replica_id=replica_id)
         self._at(Point.RECORDED, task)
 
     def cancelled(self, task: Task) -> None:

@@ -76,6 +76,7 @@ class RegionServicer:
             identified(request, call, _reply),
             etag=request.region.etag,
             violations=call.violations,
+            replaced=tuple(request.replaced_slots),
             validate_only=request.validate_only,
         )
 

@@ -101,7 +101,7 @@ class CopyReplica:
         self._commit(task, store, lease, roots)
         verified = self._tasks.settings.options.verify is content.VerifyPolicy.FULL
         try:
-            self._tasks.complete(task, stored, verified=verified)
+            self._tasks.complete(task, stored, verified=verified, replica_id=store.replica_id)
         except FenceLost:
             self._take_back(task, store)
             raise

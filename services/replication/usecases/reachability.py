@@ -16,6 +16,7 @@ from typing import Final
 
 from services.kernel.errors import Code
 from services.replication.content.keys import VERSION_REFS
+from services.replication.content.store import Store
 from services.replication.domain.failures import make_cause
 from services.replication.domain.progress import Cause
 from services.replication.domain.records import Replica, ReplicaDisk
@@ -58,14 +59,14 @@ class Reachability:
                 pass
 
     def _there(self, location: str, slot: Slot) -> None:
-        self._turn(location, slot, {Health.UNREACHABLE}, Health.GOOD)
         self._turn(location, slot, {Health.LOST}, Health.DAMAGED)
         store = self._stores.open(location, slot)
-        if next(iter(store.list_objects(VERSION_REFS)), None) is not None:
+        if _has_refs(store):
+            self._turn(location, slot, {Health.UNREACHABLE}, Health.GOOD)
             return
         # A ref is written before its replica is committed: what is committed now has one.
         committed = self._in(location, slot, {Health.GOOD, Health.UNREACHABLE})
-        if committed and next(iter(store.list_objects(VERSION_REFS)), None) is None:
+        if committed and not _has_refs(store):
             self._turn_all(location, slot, committed, Health.LOST)
 
     def _turn(self, location: str, slot: Slot, known: Collection[Health], health: Health) -> None:
@@ -95,6 +96,10 @@ class Reachability:
         changed, turned = _turned(now, disks, health, tx.now())
         ledger.put(changed, *turned, event=False)
         ledger.finish()
+
+
+def _has_refs(store: Store) -> bool:
+    return next(iter(store.list_objects(VERSION_REFS)), None) is not None
 
 
 def _turned(

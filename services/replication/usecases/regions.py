@@ -94,9 +94,10 @@ class Regions:
         *,
         etag: str,
         violations: Violations,
+        replaced: Sequence[str] = (),
         validate_only: bool = False,
     ) -> bytes:
-        """Change a region; answer the reply.
+        """Change a region; answer the reply. The slots in `replaced` get empty stores.
 
         Raises:
             NotFound: there is no such region.
@@ -114,11 +115,12 @@ class Regions:
         addresses = check_draft(wanted, known, violations)
         occupants = self._rows.read(lambda tx: tx.regions.occupants(location))
         _check_occupied(before, wanted, occupants, violations)
+        _check_replaced(before, wanted, replaced, violations)
         violations.raise_if_any()
         display_name = wanted.display_name or location
         self._rows.read(lambda tx: _require_free(tx, location, display_name, location))
         slots = self._slots.open_changed(
-            before, _slots_of(wanted, addresses), validate_only=validate_only
+            before, _slots_of(wanted, addresses), replaced, validate_only=validate_only
         )
         after = replace(
             before,
@@ -263,6 +265,16 @@ def _check_occupied(
                     "replica_count": str(count),
                 },
             )
+
+
+def _check_replaced(
+    before: Region, wanted: RegionDraft, replaced: Sequence[str], found: Violations
+) -> None:
+    """Add what is to be replaced and is no slot, before or after."""
+    slots = {slot.id for slot in before.slots} & {slot.id for slot in wanted.slots}
+    for index, slot in enumerate(replaced):
+        if slot not in slots:
+            found.add(f"replaced_slots[{index}]", f"the region keeps no slot {slot!r}")
 
 
 def _tell(tx: Tx, region: Region) -> None:

@@ -1,6 +1,6 @@
 """Opening the stores of slots before they belong to a region."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import Final
@@ -41,13 +41,20 @@ class SlotOpening:
         return tuple(opened)
 
     def open_changed(
-        self, before: Region, slots: Sequence[Slot], *, validate_only: bool
+        self,
+        before: Region,
+        slots: Sequence[Slot],
+        replaced: Collection[str],
+        *,
+        validate_only: bool,
     ) -> tuple[Slot, ...]:
         """Answer the slots of a changed region: known ones keep their replica ids.
 
+        Those in `replaced` get empty stores instead of the ones that they had.
+
         Raises:
-            FailedPrecondition: as `open_new`, and REPLICA_MISMATCH for a changed URL that leads
-                to another store.
+            FailedPrecondition: as `open_new`, REPLICA_MISMATCH for a changed URL that leads to
+                another store, and SLOT_IN_USE for a store that answers and is to be replaced.
             Unavailable: STORE_UNAVAILABLE.
         """
         problems = _Problems(before.id)
@@ -55,13 +62,16 @@ class SlotOpening:
             known = before.slot(slot.id)
             if known is None:
                 problems.collect(slot, partial(self._require_fresh, slot))
+            elif slot.id in replaced:
+                problems.collect(slot, partial(self._require_gone, known))
+                problems.collect(slot, partial(self._require_fresh, slot))
             elif known.address != slot.address:
                 problems.collect(slot, partial(self._require_same, slot, known))
         problems.raise_if_any()
         opened: list[Slot] = []
         for slot in slots:
             known = before.slot(slot.id)
-            if known is None:
+            if known is None or slot.id in replaced:
                 self._initialise(slot, opened, problems, validate_only=validate_only)
             else:
                 opened.append(replace(slot, replica_id=known.replica_id, probe=known.probe))
@@ -81,6 +91,15 @@ class SlotOpening:
     def _require_same(self, slot: Slot, known: Slot) -> None:
         if self._stores.identify(slot.address) != known.replica_id:
             raise _OtherReplica(f"{slot.address.url} does not hold replica {known.replica_id}")
+
+    def _require_gone(self, known: Slot) -> None:
+        """Refuse to give up a store that still has what was written into it."""
+        try:
+            found = self._stores.identify(known.address)
+        except DataError:
+            return
+        if found == known.replica_id:
+            raise _StillThere(f"{known.address.url} still holds replica {found}")
 
     def _is_registered(self, replica_id: str) -> bool:
         regions = self._rows.read(lambda tx: tx.regions.all())
@@ -111,6 +130,10 @@ class SlotOpening:
 
 class _OtherReplica(DataError):
     """A changed URL leads to another store."""
+
+
+class _StillThere(DataError):
+    """A store that is to be replaced answers."""
 
 
 class _Problems:
@@ -156,6 +179,8 @@ def _meaning(error: DataError) -> Meaning:
     meaning = meaning_of(error)
     if isinstance(error, _OtherReplica):
         return replace(meaning, reason="REPLICA_MISMATCH", code=Code.FAILED_PRECONDITION)
+    if isinstance(error, _StillThere):
+        return replace(meaning, reason="SLOT_IN_USE", code=Code.FAILED_PRECONDITION)
     if isinstance(error, ReplicaMismatch):
         return replace(meaning, reason="STORE_NOT_EMPTY")
     return meaning

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from services.replication.content.errors import Cancelled, FenceLost
+from services.replication.content.errors import Cancelled, FenceLost, StoreUnavailable
 from services.replication.domain.aggregate import replica_state
 from services.replication.domain.progress import Counters, together
 from services.replication.domain.records import (
@@ -136,16 +136,25 @@ class Tasks:
 
         return self._change(task, change)
 
-    def complete(self, task: Task, stored: dict[str, int], *, verified: bool) -> None:
+    def complete(
+        self, task: Task, stored: dict[str, int], *, verified: bool, replica_id: str = ""
+    ) -> None:
         """Record that the ref is written: the replica is good.
 
-        `stored` are the bytes that each disk takes beyond what the slot had before.
+        `stored` are the bytes that each disk takes beyond what the slot had before, `replica_id`
+        is the store that they were written into, if any.
+
+        Raises:
+            FenceLost, Cancelled: as `enter`.
+            StoreUnavailable: the slot has been given another store meanwhile.
         """
-        self._change(
-            task,
-            lambda ledger, replica: endings.complete(ledger, replica, stored, verified=verified),
-            allowed=frozenset({Intent.COPY, Intent.CANCEL}),
-        )
+
+        def change(ledger: Ledger, replica: Replica) -> None:
+            if replica_id:
+                _require_store(ledger.tx, replica, replica_id)
+            endings.complete(ledger, replica, stored, verified=verified)
+
+        self._change(task, change, allowed=frozenset({Intent.COPY, Intent.CANCEL}))
 
     def failed(self, task: Task, error: Exception) -> None:
         """Record what an attempt met: the next one, or the end of the replica."""
@@ -221,3 +230,10 @@ class Tasks:
             change(tx)
 
         self._rows.transact(run)
+
+
+def _require_store(tx: Tx, replica: Replica, replica_id: str) -> None:
+    region = tx.regions.lock(replica.location)
+    slot = region.slot(replica.slot) if region is not None else None
+    if slot is None or slot.replica_id != replica_id:
+        raise StoreUnavailable(f"{replica.location}/{replica.slot} has another store now")

@@ -1,21 +1,32 @@
 """Stores that are away, that are others, that were emptied: what becomes of their replicas."""
 
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from services.kernel.clock import SystemClock
+from services.kernel.violations import Violations
 from services.replication.domain.states import Health, RegionState
+from services.replication.ports.requests import Request
+from services.replication.usecases.claims import Task
+from services.replication.usecases.copying import CopyReplica
 from services.replication.usecases.healing import Healing
 from services.replication.usecases.reachability import Reachability
+from services.replication.usecases.region_drafts import RegionDraft, slot_draft
+from services.replication.usecases.regions import Regions, StoredRegion
+from services.replication.usecases.slot_opening import SlotOpening
+from services.replication.usecases.tasks import Tasks
 from services.replication.usecases.verifying import VerificationWork
 from services.replication.workers.healer import Healer
 from services.replication.workers.housekeeping import Housekeeping
 from tests.integration.replication.sound import assert_sound
-from tests.integration.replication.test_healing import DISKS, NOW, UID, look, publish
+from tests.integration.replication.test_healing import DATA, DISKS, NOW, OS, UID, look, publish
 from tests.integration.replication.world import World
 
 
@@ -155,6 +166,78 @@ def test_a_store_that_was_emptied_has_lost_the_replicas_and_gets_them_from_anoth
     assert_sound(world, UID, DISKS)
     keep_house(world)
     assert world.replica("far").health is Health.GOOD
+
+
+def replace_store(world: World, location: str, root: Path) -> None:
+    """Give the first slot of a region an empty store in the place of the one that is gone."""
+    regions = Regions(world.rows, SlotOpening(world.rows, world.stores), SystemClock())
+    region = regions.get(location).region
+    moved = replace(slot_draft(region.slots[0]), store_url=root.as_uri())
+    asked: Request[StoredRegion] = Request("t1/ann", "update", "", b"", lambda _: b"")
+    draft = RegionDraft(slots=(moved,))
+    violations = Violations()
+    regions.update(
+        location, draft, ["slots"], asked, etag="", violations=violations, replaced=["s1"]
+    )
+
+
+@pytest.mark.parametrize("known", [Health.GOOD, Health.UNREACHABLE, Health.LOST])
+def test_a_store_that_is_gone_for_good_is_replaced_and_filled_from_another(
+    world: World, known: Health
+):
+    publish(world, {"home": 1, "far": 1})
+    root = root_of(world)
+    world.stores.close()
+    shutil.rmtree(root)
+    if known is Health.UNREACHABLE:
+        root.write_text("not mounted")
+        keep_house(world)
+    elif known is Health.LOST:
+        root.mkdir()
+    if known is not Health.GOOD:
+        keep_house(world)
+    assert world.replica("far").health is known
+    replace_store(world, "far", root.with_name("new"))
+    seen = []
+    for _ in range(3):
+        keep_house(world)
+        seen.append(world.replica("far").health)
+    # At no time is it said to be good before it is.
+    assert Health.GOOD not in seen
+    mend(world)
+    hurry(world)
+    mend(world)
+    assert state_of(world) == (Health.GOOD, RegionState.COMPLETED, True)
+    assert_sound(world, UID, DISKS)
+
+
+def test_a_copy_into_a_store_that_was_replaced_meanwhile_is_not_taken_for_one_in_the_new(
+    world: World,
+):
+    for location in ("home", "far"):
+        world.add_region(location)
+    root = root_of(world)
+    replaced = threading.Event()
+
+    class Replacing(Tasks):
+        """Has the store replaced between the ref in the old one and the record of it."""
+
+        def complete(self, task: Task, *args: Any, **options: Any) -> None:
+            if task.replica.location == "far" and not replaced.is_set():
+                replaced.set()
+                root.rename(root.with_name("gone"))
+                replace_store(world, "far", root.with_name("new"))
+            super().complete(task, *args, **options)
+
+    tasks = Replacing(world.rows, world.results, world.settings)
+    world.copier = CopyReplica(tasks, world.origins, world.stores, world.rights, files=world.files)
+    disks = {"os": world.upload("os", OS), "0": world.upload("data", DATA)}
+    with world.working():
+        record = world.ensure(world.desired(disks, {"home": 1, "far": 1}))
+        world.wait_end(record.id)
+    assert replaced.is_set()
+    assert state_of(world) == (Health.GOOD, RegionState.COMPLETED, True)
+    assert_sound(world, UID, DISKS)
 
 
 def test_a_slot_that_is_well_stays_so(world: World):

@@ -1,32 +1,17 @@
 """`stoa image-version verify` on a real replication service and its stores."""
 
-import json
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
 
-from cli.app import run
-from cli.installation.identity import make_token
-from services.kernel.rpc.registry import Audience
+from tests.wire.cli.contexts import VersionCommand, use_service
 from tests.wire.replication.conftest import authz, service, working, world  # noqa: F401 - fixtures
 from tests.wire.replication.service import MIB, Service, World
 from tests.wire.replication.test_verifications import flip, publish, segment_of
 
-
-class Verify:
-    """The command on a version of the test, by its full name."""
-
-    def __init__(self, made: World, capsys: pytest.CaptureFixture[str]) -> None:
-        self._world = made
-        self._capsys = capsys
-
-    def __call__(self, *options: str) -> tuple[int, Any, str]:
-        """Run it; answer its exit code, result and what it tells."""
-        name = self._world.version
-        version = ("-g", name, "-r", name, "-i", name, "-e", name)
-        code = run(("image-version", "verify", *version, *options, "-o", "json"))
-        told = self._capsys.readouterr()
-        return code, json.loads(told.out) if told.out else None, told.err
+Verify = Callable[..., tuple[int, Any, str]]
 
 
 @pytest.fixture
@@ -37,17 +22,9 @@ def verify(
     capsys: pytest.CaptureFixture[str],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Verify:
-    home = tmp_path_factory.mktemp("home")
-    monkeypatch.setenv("STOA_HOME", str(home))
-    monkeypatch.setenv("STOA_CONTEXTS", str(home / "contexts.toml"))
-    token = make_token(working.layout, subject="owner", tenant="default")
-    monkeypatch.setenv("STOA_TOKEN", token)
-    endpoint = f"127.0.0.1:{working.server.ports[Audience.CLIENT]}"
-    services = (f"--{one}={endpoint}" for one in ("catalog", "replication", "authz"))
-    assert run(("context", "add", "test", *services, "--subscription", "default")) == 0
-    assert run(("context", "use", "test")) == 0
+    use_service(working, tmp_path_factory.mktemp("home"), monkeypatch)
     capsys.readouterr()
-    return Verify(world, capsys)
+    return partial(VersionCommand(world, capsys), "verify")
 
 
 def test_good_replicas_are_verified_and_each_region_is_shown(

@@ -11,6 +11,8 @@ from google.longrunning import operations_pb2
 from stoa.replication.v1 import (
     desired_replicas_pb2,
     image_disk_service_pb2_grpc,
+    region_pb2,
+    region_service_pb2,
     replica_pb2,
     replication_service_pb2,
 )
@@ -97,4 +99,23 @@ def test_where_the_only_copy_is_corrupt_it_is_named_and_a_retry_succeeds_once_it
     ended = world.operator.operations.WaitOperation(waiting)
     assert ended.WhichOneof("result") == "response"
     assert read(reader, request(world.version, world.location("west"))) == os_bytes(world)
+    assert objects(world, "west") == objects(world, "home")
+
+
+def test_a_store_that_is_replaced_gets_its_replicas_from_another_region(
+    working: Service, world: World
+):
+    for name in ("home", "west"):
+        world.region(name)
+    start(world, {"home": 1, "west": 1})
+    root = Path(world.url("west").removeprefix("file://"))
+    root.rename(root.with_name("broken"))
+    region = region_pb2.Region(name=f"regions/{world.location('west')}")
+    world.operator.regions.UpdateRegion(
+        region_service_pb2.UpdateRegionRequest(region=region, replaced_slots=["s1"])
+    )
+    found = verify(world)
+    assert (found.damaged_disk_count, found.verified_disk_count) == (2, 4)
+    # Only with both disks there is a ref.
+    eventually(lambda: verify(world).all_good, "all disks are back")
     assert objects(world, "west") == objects(world, "home")

@@ -159,6 +159,47 @@ def test_slots_come_and_go_unless_they_hold_something(service: Service, world: W
         world.operator.regions.UpdateRegion(update(moved, "slots"))
 
 
+def test_a_store_is_replaced_only_where_it_is_gone_and_by_an_empty_one(
+    service: Service, world: World
+):
+    made = world.region("home", 2)
+    world.region("east")
+    world.blob(b"x")
+
+    def replaced(slots: list[str], url: str = "", **more) -> pb.Region:
+        wanted = get(world, "home")
+        if url:
+            wanted.slots[0].store_url = url
+        request = update(wanted, "slots")
+        request.replaced_slots.extend(slots)
+        request.MergeFrom(region_service_pb2.UpdateRegionRequest(**more))
+        return world.operator.regions.UpdateRegion(request)
+
+    with refused(grpc.StatusCode.INVALID_ARGUMENT) as refusal:
+        replaced(["s1", "s3"])
+    assert set(refusal.fields) == {"replaced_slots[1]"}
+    # What still answers keeps its place, and what it held.
+    with refused(grpc.StatusCode.FAILED_PRECONDITION, "SLOT_IN_USE") as refusal:
+        replaced(["s1"], world.url("fresh"))
+    assert refusal.info.metadata["slot"] == "s1"
+    assert not directory(world, "fresh").exists()
+    root = directory(world, "home")
+    root.rename(root.with_name("gone"))
+    with refused(grpc.StatusCode.FAILED_PRECONDITION, "STORE_NOT_EMPTY"):
+        replaced(["s1"], world.url("east"))
+    replaced(["s1"], validate_only=True)
+    assert not root.exists()
+    # An empty disk at the old place will do, and so will another place.
+    found = replaced(["s1"])
+    assert found.slots[0].replica_id not in {"", made.slots[0].replica_id}
+    assert found.slots[0].health == pb.SLOT_HEALTH_AVAILABLE
+    assert found.slots[1] == made.slots[1]
+    root.rename(root.with_name("gone too"))
+    moved = replaced(["s1"], world.url("fresh"))
+    assert moved.slots[0].store_url == world.url("fresh")
+    assert moved.slots[0].replica_id != found.slots[0].replica_id
+
+
 def test_a_used_region_is_not_deleted(service: Service, world: World):
     world.region("home")
     world.region("east")

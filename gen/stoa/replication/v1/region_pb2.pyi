@@ -263,7 +263,7 @@ class ReplicaSlot(_message.Message):
     On input it may carry credentials as user information or query parameters;
     they are kept apart and never shown. Sending back the URL as shown keeps the
     stored credentials. A changed URL must lead to the root that holds the same
-    `replica_id`.
+    `replica_id`, unless the slot is one of `replaced_slots` in UpdateRegion.
     """
     failure_domain: _builtins.str
     """Optional. The label of what fails together, for example a rack or a disk
@@ -281,9 +281,9 @@ class ReplicaSlot(_message.Message):
     information: they never count as replicas. Absent: not declared.
     """
     replica_id: _builtins.str
-    """Output only. The random id written into the root when the slot was added.
-    Nothing is read or written where the root holds another one or none, which
-    catches swapped and empty mounts.
+    """Output only. The random id written into the root when the slot was added, or
+    its store replaced. Nothing is read or written where the root holds another
+    one or none, which catches swapped and empty mounts.
     """
     health: Global___SlotHealth.ValueType
     """Output only. Whether the store can be used now."""

@@ -162,6 +162,7 @@ class UpdateRegionRequest(_message.Message):
     UPDATE_MASK_FIELD_NUMBER: _builtins.int
     VALIDATE_ONLY_FIELD_NUMBER: _builtins.int
     REQUEST_ID_FIELD_NUMBER: _builtins.int
+    REPLACED_SLOTS_FIELD_NUMBER: _builtins.int
     validate_only: _builtins.bool
     """Optional. True: everything is checked, and nothing is changed."""
     request_id: _builtins.str
@@ -180,6 +181,15 @@ class UpdateRegionRequest(_message.Message):
         field that may change.
         """
 
+    @_builtins.property
+    def replaced_slots(self) -> _containers.RepeatedScalarFieldContainer[_builtins.str]:
+        """Optional. The ids of slots whose stores are gone for good. The URL of each,
+        as it is or changed in this call, leads to an empty root, which becomes the
+        store of the slot under a new `replica_id`. The replicas of the slot are
+        then written anew from those in other slots and regions; blobs that lay in
+        it are lost. A store that still answers is not replaced: SLOT_IN_USE.
+        """
+
     def __init__(
         self,
         *,
@@ -187,10 +197,11 @@ class UpdateRegionRequest(_message.Message):
         update_mask: _field_mask_pb2.FieldMask | None = ...,
         validate_only: _builtins.bool = ...,
         request_id: _builtins.str = ...,
+        replaced_slots: _abc.Iterable[_builtins.str] | None = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _typing.Literal["region", b"region", "update_mask", b"update_mask"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["region", b"region", "request_id", b"request_id", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["region", b"region", "replaced_slots", b"replaced_slots", "request_id", b"request_id", "update_mask", b"update_mask", "validate_only", b"validate_only"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -114,7 +114,8 @@ class RegionServiceServicer:
     def UpdateRegion(self, request, context):
         """Changes a region: display name, zones, slots, capabilities, prices and
         limits. New stores are probed as in CreateRegion. Nothing that is being
-        copied is interrupted; lower limits hold from the next piece on.
+        copied is interrupted; lower limits hold from the next piece on. A store
+        that is gone for good is replaced by an empty one with `replaced_slots`.
 
         Action: Stoa.Replication/regions/write at the installation.
         Long-running: no.

@@ -69,7 +69,8 @@ class RegionServiceStub:
     UpdateRegion: _grpc.UnaryUnaryMultiCallable[_region_service_pb2.UpdateRegionRequest, _region_pb2.Region]
     """Changes a region: display name, zones, slots, capabilities, prices and
     limits. New stores are probed as in CreateRegion. Nothing that is being
-    copied is interrupted; lower limits hold from the next piece on.
+    copied is interrupted; lower limits hold from the next piece on. A store
+    that is gone for good is replaced by an empty one with `replaced_slots`.
 
     Action: Stoa.Replication/regions/write at the installation.
     Long-running: no.
@@ -128,7 +129,8 @@ class RegionServiceAsyncStub(RegionServiceStub):
     UpdateRegion: _aio.UnaryUnaryMultiCallable[_region_service_pb2.UpdateRegionRequest, _region_pb2.Region]  # type: ignore[assignment]
     """Changes a region: display name, zones, slots, capabilities, prices and
     limits. New stores are probed as in CreateRegion. Nothing that is being
-    copied is interrupted; lower limits hold from the next piece on.
+    copied is interrupted; lower limits hold from the next piece on. A store
+    that is gone for good is replaced by an empty one with `replaced_slots`.
 
     Action: Stoa.Replication/regions/write at the installation.
     Long-running: no.
@@ -208,7 +210,8 @@ class RegionServiceServicer(metaclass=_abc_1.ABCMeta):
     ) -> _typing.Union[_region_pb2.Region, _abc.Awaitable[_region_pb2.Region]]:
         """Changes a region: display name, zones, slots, capabilities, prices and
         limits. New stores are probed as in CreateRegion. Nothing that is being
-        copied is interrupted; lower limits hold from the next piece on.
+        copied is interrupted; lower limits hold from the next piece on. A store
+        that is gone for good is replaced by an empty one with `replaced_slots`.
 
         Action: Stoa.Replication/regions/write at the installation.
         Long-running: no.
