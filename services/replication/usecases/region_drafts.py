@@ -137,6 +137,16 @@ def check_draft(
     return addresses
 
 
+def check_replaced(
+    before: Region, wanted: RegionDraft, replaced: Sequence[str], found: Violations
+) -> None:
+    """Add what is to be replaced and is no slot, before or after."""
+    slots = {slot.id for slot in before.slots} & {slot.id for slot in wanted.slots}
+    for index, slot in enumerate(replaced):
+        if slot not in slots:
+            found.add(f"replaced_slots[{index}]", f"the region keeps no slot {slot!r}")
+
+
 def _prices(values: Mapping[str, Any]) -> Prices | None:
     if not any(value is not None for value in values.values()):
         return None

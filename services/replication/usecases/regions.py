@@ -15,7 +15,12 @@ from services.replication.domain.region import Region, Slot, StoreAddress
 from services.replication.ports.requests import Listing, Request
 from services.replication.ports.rows import Tx, UnitOfWork
 from services.replication.usecases.pages import kept_rows
-from services.replication.usecases.region_drafts import RegionDraft, check_draft, updated
+from services.replication.usecases.region_drafts import (
+    RegionDraft,
+    check_draft,
+    check_replaced,
+    updated,
+)
 from services.replication.usecases.slot_opening import SlotOpening
 
 
@@ -115,7 +120,7 @@ class Regions:
         addresses = check_draft(wanted, known, violations)
         occupants = self._rows.read(lambda tx: tx.regions.occupants(location))
         _check_occupied(before, wanted, occupants, violations)
-        _check_replaced(before, wanted, replaced, violations)
+        check_replaced(before, wanted, replaced, violations)
         violations.raise_if_any()
         display_name = wanted.display_name or location
         self._rows.read(lambda tx: _require_free(tx, location, display_name, location))
@@ -265,16 +270,6 @@ def _check_occupied(
                     "replica_count": str(count),
                 },
             )
-
-
-def _check_replaced(
-    before: Region, wanted: RegionDraft, replaced: Sequence[str], found: Violations
-) -> None:
-    """Add what is to be replaced and is no slot, before or after."""
-    slots = {slot.id for slot in before.slots} & {slot.id for slot in wanted.slots}
-    for index, slot in enumerate(replaced):
-        if slot not in slots:
-            found.add(f"replaced_slots[{index}]", f"the region keeps no slot {slot!r}")
 
 
 def _tell(tx: Tx, region: Region) -> None:
