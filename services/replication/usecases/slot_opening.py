@@ -63,8 +63,7 @@ class SlotOpening:
             if known is None:
                 problems.collect(slot, partial(self._require_fresh, slot))
             elif slot.id in replaced:
-                problems.collect(slot, partial(self._require_gone, known))
-                problems.collect(slot, partial(self._require_fresh, slot))
+                problems.collect(slot, partial(self._require_replaceable, slot, known))
             elif known.address != slot.address:
                 problems.collect(slot, partial(self._require_same, slot, known))
         problems.raise_if_any()
@@ -92,14 +91,15 @@ class SlotOpening:
         if self._stores.identify(slot.address) != known.replica_id:
             raise _OtherReplica(f"{slot.address.url} does not hold replica {known.replica_id}")
 
-    def _require_gone(self, known: Slot) -> None:
-        """Refuse to give up a store that still has what was written into it."""
+    def _require_replaceable(self, slot: Slot, known: Slot) -> None:
+        """Refuse to give up a store that has what was written into it, or to take a used one."""
         try:
             found = self._stores.identify(known.address)
         except DataError:
-            return
+            found = ""
         if found == known.replica_id:
             raise _StillThere(f"{known.address.url} still holds replica {found}")
+        self._require_fresh(slot)
 
     def _is_registered(self, replica_id: str) -> bool:
         regions = self._rows.read(lambda tx: tx.regions.all())
