@@ -69,9 +69,9 @@ def create(
     zone: Zones = None,
     capability: Capabilities = None,
     prices: Prices = "",
-    concurrent_copies: ConcurrentCopies = None,
-    bandwidth: Bandwidth = None,
-    total_bytes: TotalBytes = None,
+    concurrent_copies: ConcurrentCopies = "",
+    bandwidth: Bandwidth = "",
+    total_bytes: TotalBytes = "",
 ) -> None:
     """Create a region; each slot holds one replica of a version."""
     identity = region_id(name)

@@ -1,9 +1,9 @@
 """What `stoa region create` and `update` say of a region, as options and as fields."""
 
 from collections.abc import Iterable, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from stoa.replication.v1 import region_pb2 as pb
@@ -30,17 +30,14 @@ Prices = Annotated[
     ),
 ]
 ConcurrentCopies = Annotated[
-    int | None, typer.Option(min=0, help="Replicas that are written at a time; 0 for no limit.")
+    str, typer.Option(metavar="N|none", help="Replicas that are written at a time.")
 ]
 Bandwidth = Annotated[
-    int | None,
-    typer.Option(
-        "--bandwidth", min=0, help="Bytes a second that are written in all; 0 for no limit."
-    ),
+    str, typer.Option(metavar="N|none", help="Bytes a second that are written in all.")
 ]
-TotalBytes = Annotated[
-    int | None, typer.Option(min=0, help="Bytes that may lie in it in all; 0 for no limit.")
-]
+TotalBytes = Annotated[str, typer.Option(metavar="N|none", help="Bytes that may lie in it in all.")]
+_NO_LIMIT: Final = "none"
+_INT64_END: Final = 1 << 63
 
 
 def read_slot(text: str, slots: Iterable[pb.ReplicaSlot] = ()) -> pb.ReplicaSlot:
@@ -96,19 +93,26 @@ def read_capabilities(words: Sequence[str]) -> list[pb.RegionCapability.ValueTyp
     return [value(pb.RegionCapability, prefix, one, option="--capability") for one in words]
 
 
-def set_limits(
-    region: pb.Region, *, copies: int | None, bandwidth: int | None, total: int | None
-) -> list[str]:
-    """Set the limits that are given, 0 for none, and answer their paths."""
+def set_limits(region: pb.Region, *, copies: str, bandwidth: str, total: str) -> list[str]:
+    """Set the limits that are given, and answer their paths, those of `none` as well.
+
+    Raises:
+        UsageProblem: one is no number.
+    """
     given = {
         "concurrent_copies": copies,
         "bandwidth_bytes_per_second": bandwidth,
         "total_bytes": total,
     }
-    for field, limit in given.items():
-        if limit:
-            setattr(region.limits, field, limit)
-    return [f"limits.{field}" for field, limit in given.items() if limit is not None]
+    for field, text in given.items():
+        if text not in {"", _NO_LIMIT}:
+            try:
+                setattr(region.limits, field, int(text))
+            except ValueError:
+                raise UsageProblem(
+                    f"{text} is no limit.", todo=f"Say a number, or {_NO_LIMIT}"
+                ) from None
+    return [f"limits.{field}" for field, text in given.items() if text]
 
 
 def _properties(
@@ -127,6 +131,9 @@ def _properties(
 
 def _micros(text: str) -> int:
     try:
-        return int(Decimal(text).scaleb(6).to_integral_value())
-    except InvalidOperation:
-        raise UsageProblem(f"{text} is no price.", todo="Say a number: 0.02") from None
+        micros = Decimal(text).scaleb(6).to_integral_value()
+        if 0 <= micros < _INT64_END:
+            return int(micros)
+    except ArithmeticError:
+        pass
+    raise UsageProblem(f"{text} is no price.", todo="Say a number: 0.02")

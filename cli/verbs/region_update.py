@@ -46,9 +46,9 @@ def update(
     zone: Zones = None,
     capability: Capabilities = None,
     prices: Prices = "",
-    concurrent_copies: ConcurrentCopies = None,
-    bandwidth: Bandwidth = None,
-    total_bytes: TotalBytes = None,
+    concurrent_copies: ConcurrentCopies = "",
+    bandwidth: Bandwidth = "",
+    total_bytes: TotalBytes = "",
     etag: Etag = "",
     validate_only: ValidateOnly = False,
 ) -> None:

@@ -199,6 +199,9 @@ class ReplicaRows(Protocol):
     def of_health(self, location: str, slot: str, health: Collection[Health]) -> Sequence[Replica]:
         """Answer the replicas in a slot that are committed and of one of these healths."""
 
+    def doubt(self, location: str, slot: str, now: datetime) -> None:
+        """Make all that is committed in a slot DAMAGED, and its repair due now."""
+
     def damaged(self, now: datetime, limit: int) -> Sequence[Replica]:
         """Answer damaged replicas whose repair is due, those that wait longest first."""
 

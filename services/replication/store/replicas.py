@@ -161,6 +161,20 @@ class ReplicaTable:
         )
         return _REPLICAS.all(self._connection, statement)
 
+    def doubt(self, location: str, slot: str, now: datetime) -> None:
+        """Make all that is committed in a slot DAMAGED, and its repair due now."""
+        damaged = {"health": Health.DAMAGED.value}
+        replicas = update(tables.replicas).where(
+            *(_T.location == location, _T.slot == slot),
+            *(_T.state == "COMPLETED", _T.intent == "COPY"),
+        )
+        disks = update(tables.replica_disks).where(
+            _D.location == location, _D.slot == slot, tables.COMMITTED
+        )
+        due = {"failures": 0, "due_time": now, "update_time": now}
+        self._connection.execute(replicas.values(**damaged, **due))
+        self._connection.execute(disks.values(**damaged))
+
     def damaged(self, now: datetime, limit: int) -> Sequence[Replica]:
         """Answer damaged replicas whose repair is due, those that wait longest first."""
         statement = _REPLICAS.select.where(

@@ -42,7 +42,7 @@ from services.replication.domain.verification import Depth, Finding, Target
 from services.replication.ports.outside import OperationResults, Stores
 from services.replication.ports.rows import Tx, UnitOfWork
 from services.replication.usecases.health import DiskState, is_committed, later, record
-from services.replication.usecases.whereabouts import Whereabouts, find_disk
+from services.replication.usecases.whereabouts import Whereabouts, find_disk, is_store_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -255,9 +255,15 @@ class Healing:
 
     def _record(self, found: Whereabouts, target: Target, state: DiskState) -> bool:
         uid = found.version.uid
-        return self._rows.transact(
-            lambda tx: record(tx, self._results, uid, target=target, state=state)
-        )
+
+        def work(tx: Tx) -> bool:
+            # Locked before the region is, as everywhere.
+            tx.versions.lock(uid)
+            if not is_store_of(tx, target.location, target.slot, found.slot.replica_id):
+                return False  # The slot was given another store meanwhile.
+            return record(tx, self._results, uid, target=target, state=state)
+
+        return self._rows.transact(work)
 
 
 def _inspect(place: Place, how: Look, control: Control) -> Inspection:

@@ -155,6 +155,8 @@ class Regions:
             again.raise_if_any()
             _require_free(tx, location, display_name, location)
             tx.regions.update(after)
+            for slot in replaced:
+                tx.replicas.doubt(location, slot, tx.now())
             _tell(tx, after)
             return StoredRegion(after, tx.regions.stored_bytes([location])[location])
 

@@ -28,6 +28,7 @@ from services.replication.usecases.figures import advanced, raise_progress
 from services.replication.usecases.ledger import Ledger
 from services.replication.usecases.room import promise
 from services.replication.usecases.settings import EngineSettings
+from services.replication.usecases.whereabouts import is_store_of
 
 T = TypeVar("T")
 
@@ -150,8 +151,9 @@ class Tasks:
         """
 
         def change(ledger: Ledger, replica: Replica) -> None:
-            if replica_id:
-                _require_store(ledger.tx, replica, replica_id)
+            slot = replica.location, replica.slot
+            if replica_id and not is_store_of(ledger.tx, *slot, replica_id):
+                raise StoreUnavailable(f"{'/'.join(slot)} has another store now")
             endings.complete(ledger, replica, stored, verified=verified)
 
         self._change(task, change, allowed=frozenset({Intent.COPY, Intent.CANCEL}))
@@ -230,10 +232,3 @@ class Tasks:
             change(tx)
 
         self._rows.transact(run)
-
-
-def _require_store(tx: Tx, replica: Replica, replica_id: str) -> None:
-    region = tx.regions.lock(replica.location)
-    slot = region.slot(replica.slot) if region is not None else None
-    if slot is None or slot.replica_id != replica_id:
-        raise StoreUnavailable(f"{replica.location}/{replica.slot} has another store now")

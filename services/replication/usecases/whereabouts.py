@@ -25,6 +25,13 @@ class Whereabouts:
     others: Sequence[tuple[str, Slot]]
 
 
+def is_store_of(tx: Tx, location: str, slot: str, replica_id: str) -> bool:
+    """Whether a slot still has the store that was worked on; it keeps it until `tx` ends."""
+    region = tx.regions.lock(location)
+    found = region.slot(slot) if region is not None else None
+    return found is not None and found.replica_id == replica_id
+
+
 def find_disk(uid: str, target: Target, tx: Tx) -> Whereabouts | None:
     """Answer what is known; None where the disk is not, or not committed there."""
     version = tx.versions.get(uid)

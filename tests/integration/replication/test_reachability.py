@@ -13,10 +13,11 @@ import pytest
 from services.kernel.clock import SystemClock
 from services.kernel.violations import Violations
 from services.replication.domain.states import Health, RegionState
+from services.replication.domain.verification import Target
 from services.replication.ports.requests import Request
 from services.replication.usecases.claims import Task
 from services.replication.usecases.copying import CopyReplica
-from services.replication.usecases.healing import Healing
+from services.replication.usecases.healing import Healing, Look
 from services.replication.usecases.reachability import Reachability
 from services.replication.usecases.region_drafts import RegionDraft, slot_draft
 from services.replication.usecases.regions import Regions, StoredRegion
@@ -198,17 +199,35 @@ def test_a_store_that_is_gone_for_good_is_replaced_and_filled_from_another(
         keep_house(world)
     assert world.replica("far").health is known
     replace_store(world, "far", root.with_name("new"))
-    seen = []
+    # At no time is it said to be good before it is.
+    assert world.replica("far").health is Health.DAMAGED
     for _ in range(3):
         keep_house(world)
-        seen.append(world.replica("far").health)
-    # At no time is it said to be good before it is.
-    assert Health.GOOD not in seen
+        assert world.replica("far").health is Health.DAMAGED
     mend(world)
     hurry(world)
     mend(world)
     assert state_of(world) == (Health.GOOD, RegionState.COMPLETED, True)
     assert_sound(world, UID, DISKS)
+
+
+def test_a_look_at_a_store_that_was_replaced_meanwhile_says_nothing_of_the_new(world: World):
+    publish(world, {"home": 1, "far": 1})
+    root = root_of(world)
+    turn, replaced = threading.Lock(), threading.Event()
+
+    def replace_once(_: int) -> None:
+        with turn:  # Several threads read.
+            if not replaced.is_set():
+                root.rename(root.with_name("gone"))
+                replace_store(world, "far", root.with_name("new"))
+                replaced.set()
+
+    healing = Healing(world.rows, world.stores, world.results)
+    how = Look(repair=False, pace=replace_once)
+    assert healing.look(UID, Target("far", "s1", "os"), how, NOW) is None
+    assert replaced.is_set()
+    assert world.replica("far").health is Health.DAMAGED
 
 
 def test_a_copy_into_a_store_that_was_replaced_meanwhile_is_not_taken_for_one_in_the_new(

@@ -178,6 +178,10 @@ def test_a_store_is_replaced_only_where_it_is_gone_and_by_an_empty_one(
     with refused(grpc.StatusCode.INVALID_ARGUMENT) as refusal:
         replaced(["s1", "s3"])
     assert set(refusal.fields) == {"replaced_slots[1]"}
+    for slots in (["s1", "s1"], [""], ["x" * 41], [str(one) for one in range(101)]):
+        with refused(grpc.StatusCode.INVALID_ARGUMENT) as refusal:
+            replaced(slots)
+        assert all(one.startswith("replaced_slots") for one in refusal.fields)
     # What still answers keeps its place, and what it held.
     with refused(grpc.StatusCode.FAILED_PRECONDITION, "SLOT_IN_USE") as refusal:
         replaced(["s1"], world.url("fresh"))

@@ -186,8 +186,9 @@ class UpdateRegionRequest(_message.Message):
         """Optional. The ids of slots whose stores are gone for good. The URL of each,
         as it is or changed in this call, leads to an empty root, which becomes the
         store of the slot under a new `replica_id`. The replicas of the slot are
-        then written anew from those in other slots and regions; blobs that lay in
-        it are lost. A store that still answers is not replaced: SLOT_IN_USE.
+        DAMAGED from then on, and written anew from those in other slots and regions;
+        blobs that lay in it are lost. A store that still answers is not replaced:
+        SLOT_IN_USE.
         """
 
     def __init__(

@@ -1,35 +1,22 @@
 """`stoa image-version verify` on a real replication service and its stores."""
 
-from collections.abc import Callable
 from functools import partial
-from typing import Any
 
 import pytest
 
-from tests.wire.cli.contexts import VersionCommand, use_service
-from tests.wire.replication.conftest import authz, service, working, world  # noqa: F401 - fixtures
+from tests.wire.cli.replication.conftest import Command
 from tests.wire.replication.service import MIB, Service, World
 from tests.wire.replication.test_verifications import flip, publish, segment_of
 
-Verify = Callable[..., tuple[int, Any, str]]
-
 
 @pytest.fixture
-def verify(
-    working: Service,  # noqa: F811
-    world: World,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path_factory: pytest.TempPathFactory,
-) -> Verify:
-    use_service(working, tmp_path_factory.mktemp("home"), monkeypatch)
-    capsys.readouterr()
-    return partial(VersionCommand(world, capsys), "verify")
+def verify(working: Service, version: Command) -> Command:
+    return partial(version, "verify")
 
 
 def test_good_replicas_are_verified_and_each_region_is_shown(
-    verify: Verify,
-    world: World,  # noqa: F811
+    verify: Command,
+    world: World,
 ) -> None:
     publish(world, {"home": 2, "east": 1})
     code, found, told = verify()
@@ -45,8 +32,8 @@ def test_good_replicas_are_verified_and_each_region_is_shown(
 
 
 def test_damage_is_listed_and_repaired_unless_it_is_only_to_be_reported(
-    verify: Verify,
-    world: World,  # noqa: F811
+    verify: Command,
+    world: World,
 ) -> None:
     publish(world, {"home": 2, "east": 1})
     flip(segment_of(world, "home", 2))
@@ -67,7 +54,7 @@ def test_damage_is_listed_and_repaired_unless_it_is_only_to_be_reported(
     assert verify("--depth", "sample")[:2] == (0, [])
 
 
-def test_what_does_not_fit_is_refused(verify: Verify, world: World) -> None:  # noqa: F811
+def test_what_does_not_fit_is_refused(verify: Command, world: World) -> None:
     publish(world, {"home": 1})
     code, _, told = verify("--depth", "deep")
     assert code == 2
@@ -78,8 +65,8 @@ def test_what_does_not_fit_is_refused(verify: Verify, world: World) -> None:  # 
 
 
 def test_without_waiting_the_operation_is_named(
-    verify: Verify,
-    world: World,  # noqa: F811
+    verify: Command,
+    world: World,
 ) -> None:
     publish(world, {"home": 1})
     code, operation, _ = verify("--no-wait")

@@ -2,31 +2,17 @@
 
 from pathlib import Path
 
-import pytest
 from stoa.replication.v1 import replication_pb2 as pb
 
-from cli.app import run
-from tests.wire.cli.contexts import VersionCommand, use_service
-from tests.wire.replication.conftest import authz, service, working, world  # noqa: F401 - fixtures
+from tests.wire.cli.replication.conftest import Command
 from tests.wire.replication.service import Service, World, eventually, told
 
 
-@pytest.fixture
-def version(
-    working: Service,  # noqa: F811
-    world: World,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-) -> VersionCommand:
-    use_service(working, tmp_path, monkeypatch)
-    capsys.readouterr()
-    return VersionCommand(world, capsys)
-
-
 def test_what_failed_for_its_store_is_copied_again_once_the_store_is_replaced(
-    version: VersionCommand,
-    world: World,  # noqa: F811
+    version: Command,
+    region: Command,
+    working: Service,
+    world: World,
 ) -> None:
     for name in ("home", "east"):
         world.region(name)
@@ -48,8 +34,7 @@ def test_what_failed_for_its_store_is_copied_again_once_the_store_is_replaced(
     code, _, errors = version("retry", "--region", world.location("east"))
     assert code == 5
     assert world.location("east") in errors
-    replace = ("region", "update", "-n", world.location("east"), "--replace-slot", "s1")
-    assert run((*replace, "-o", "none")) == 0
+    assert region("update", "--replace-slot", "s1", of="east")[0] == 0
     code, operation, errors = version("retry", "--no-wait")
     assert code == 0, errors
     assert operation["metadata"]["verb"] == "retry"

@@ -1,46 +1,19 @@
 """`stoa region` on a real replication service and its stores."""
 
-import json
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from cli.app import run
-from tests.wire.cli.contexts import use_service
-from tests.wire.replication.conftest import authz, service, world  # noqa: F401 - fixtures
-from tests.wire.replication.service import Service, World
-
-Command = Callable[..., tuple[int, Any, str]]
+from tests.wire.cli.replication.conftest import Command
+from tests.wire.replication.service import World
 
 
 @pytest.fixture
-def stores(world: World) -> Path:  # noqa: F811
+def stores(world: World) -> Path:
     """A directory that is there, for the stores of the test."""
     found = Path(world.url("home").removeprefix("file://")) / "stores"
     found.mkdir(parents=True)
     return found
-
-
-@pytest.fixture
-def region(
-    service: Service,  # noqa: F811
-    world: World,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
-) -> Command:
-    """Run a verb on the region "home" of the test: its exit code, result and what it tells."""
-    use_service(service, tmp_path, monkeypatch)
-    capsys.readouterr()
-
-    def command(verb: str, *options: str) -> tuple[int, Any, str]:
-        code = run(("region", verb, "--name", world.location("home"), *options, "-o", "json"))
-        told = capsys.readouterr()
-        return code, json.loads(told.out) if told.out else None, told.err
-
-    return command
 
 
 def test_a_region_is_created_and_changed_with_all_that_it_has(
@@ -63,11 +36,14 @@ def test_a_region_is_created_and_changed_with_all_that_it_has(
         "SLOT_TIER_PREMIUM",
     )
     second = ("--slot", f"b={stores / 'b'}", "--capability", "confidential")
-    code, found, _ = region("update", *second, "--bandwidth=0", "--concurrent-copies", "3")
+    code, found, _ = region(
+        "update", *second, "--bandwidth=none", "--total-bytes=0", "--concurrent-copies", "3"
+    )
     assert code == 0
     assert [one["id"] for one in found["slots"]] == ["a", "b"]
     assert found["slots"][0]["replicaId"] == made["slots"][0]["replicaId"]
-    assert found["limits"] == {"concurrentCopies": 3}
+    # 0 is a limit: nothing more may come.
+    assert found["limits"] == {"concurrentCopies": 3, "totalBytes": "0"}
     assert found["capabilities"] == ["REGION_CAPABILITY_CONFIDENTIAL"]
     assert found["prices"] == made["prices"]
     code, found, _ = region("update", "--remove-slot", "b", "--zone", "1", "--zone", "2")
@@ -113,6 +89,11 @@ def test_the_store_of_a_slot_is_replaced_in_its_place_or_elsewhere(
         (("--slot", "a"), "--slot ID=URL"),
         (("--slot", "a=/x,colour=red"), "domain, zone, tier"),
         (("--prices", "USD,stored=cheap"), "0.02"),
+        (("--prices", "USD,stored=NaN"), "0.02"),
+        (("--prices", "USD,crossed=Infinity"), "0.02"),
+        (("--prices", "USD,crossed=1e999999999"), "0.02"),
+        (("--bandwidth", "fast"), "or none"),
+        (("--concurrent-copies", "9999999999"), "or none"),
         (("--replace-slot", "z"), "no slot z"),
         (("--remove-slot", "z"), "no slot z"),
         ((), "Nothing is to be changed"),
